@@ -1,0 +1,79 @@
+/*
+ * VsmHost: owns the TPM, the store and the host secret.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+
+#include <glib-object.h>
+#include <vsm/attester.h>
+
+G_BEGIN_DECLS
+
+#define VSM_TYPE_HOST (vsm_host_get_type())
+G_DECLARE_FINAL_TYPE(VsmHost, vsm_host, VSM, HOST, GObject)
+
+/**
+ * VsmHostOptions:
+ * @state_dir: the store; made 0700 when absent
+ * @tcti: TCTI configuration, such as "swtpm:path=/run/x" or
+ *        "device:/dev/tpmrm0"
+ * @secret_path: the host secret, outside @state_dir; made 0600 when absent;
+ *               NULL: /etc/vsm/secret
+ * @operator_key_path: PEM public key (P-256, P-384) that approves boot states;
+ *                     used at set-up only; NULL: boot policy "frozen"
+ * @boot_pcrs: bit mask; 0: PCR 0 to 7
+ * @allow_unmeasured_boot: accept boot PCRs that are all zero; a claim
+ * @command_ms: deadline of one TPM command; 0: 10,000
+ * @request_ms: deadline of one request; 0: 60,000
+ * @vm_quota_bytes: of all records of one VM; 0: no limit
+ */
+typedef struct {
+    const char *state_dir, *tcti, *secret_path, *operator_key_path;
+    guint32 boot_pcrs;
+    bool allow_unmeasured_boot;
+    guint command_ms, request_ms;
+    guint64 vm_quota_bytes;
+} VsmHostOptions;
+
+/**
+ * vsm_host_open:
+ *
+ * Takes the store's lock (BUSY names the holder), connects the TPM, sets up
+ * what is absent (SRK, AK, RK, NV index, secret, store), proves the catalogue
+ * against the NV index and the AK, and drops records without metadata.
+ * Idempotent.  Errors: BUSY, STORE, NO_SPACE, TPM, TPM_ABSENT, TIMEOUT,
+ * REPLAYED, TAMPERED, INVALID.
+ */
+VsmHost *vsm_host_open(const VsmHostOptions *options, GError **error);
+
+/* Public keys and Names as a JSON text; free with g_free(). */
+bool vsm_host_keys(VsmHost *host, char **ret_json, GError **error);
+
+typedef struct _VsmHypervisor VsmHypervisor;
+
+/**
+ * vsm_hypervisor_measure:
+ * @proc_fd: a directory descriptor of /proc/self or /proc/PID; borrowed
+ *
+ * SHA-384 over the sorted set of SHA-384(file) of the executable and of each
+ * file that is mapped executable.  Errors: HYPERVISOR when a mapped file was
+ * replaced on disk and never measured.
+ *
+ * Returns: (transfer full): free with vsm_hypervisor_free()
+ */
+VsmHypervisor *vsm_hypervisor_measure(int proc_fd, GError **error);
+const VsmDigest *vsm_hypervisor_digest(const VsmHypervisor *hypervisor);
+void vsm_hypervisor_free(VsmHypervisor *hypervisor);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmHypervisor, vsm_hypervisor_free)
+
+/**
+ * vsm_local_attester_new:
+ * @host: a reference is held
+ * @uuid: of the only VM that this attester serves
+ * @hypervisor: (transfer full): measured in @uuid's process
+ */
+VsmAttester *vsm_local_attester_new(VsmHost *host, const char *uuid,
+                                    VsmHypervisor *hypervisor);
+
+G_END_DECLS
