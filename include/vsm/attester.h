@@ -18,6 +18,7 @@
 #include <vsm/state.h>
 
 G_BEGIN_DECLS
+#pragma GCC visibility push(default)
 
 #define VSM_TYPE_ATTESTER (vsm_attester_get_type())
 G_DECLARE_INTERFACE(VsmAttester, vsm_attester, VSM, ATTESTER, GObject)
@@ -242,4 +243,5 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmRecord, vsm_record_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmVerdict, vsm_verdict_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmStatus, vsm_status_free)
 
+#pragma GCC visibility pop
 G_END_DECLS

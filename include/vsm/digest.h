@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 G_BEGIN_DECLS
+#pragma GCC visibility push(default)
 
 #define VSM_DIGEST_BYTES 48 /* SHA-384, FIPS 180-4 */
 
@@ -33,4 +34,5 @@ bool vsm_digest_equal(const VsmDigest *a, const VsmDigest *b);
  */
 char *vsm_digest_hex(const VsmDigest *digest);
 
+#pragma GCC visibility pop
 G_END_DECLS

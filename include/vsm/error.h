@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 G_BEGIN_DECLS
+#pragma GCC visibility push(default)
 
 #define VSM_ERROR (vsm_error_quark())
 GQuark vsm_error_quark(void);
@@ -57,4 +58,5 @@ typedef enum {
  */
 const char *vsm_error_name(int code);
 
+#pragma GCC visibility pop
 G_END_DECLS

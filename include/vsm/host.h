@@ -9,6 +9,7 @@
 #include <vsm/attester.h>
 
 G_BEGIN_DECLS
+#pragma GCC visibility push(default)
 
 #define VSM_TYPE_HOST (vsm_host_get_type())
 G_DECLARE_FINAL_TYPE(VsmHost, vsm_host, VSM, HOST, GObject)
@@ -76,4 +77,5 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmHypervisor, vsm_hypervisor_free)
 VsmAttester *vsm_local_attester_new(VsmHost *host, const char *uuid,
                                     VsmHypervisor *hypervisor);
 
+#pragma GCC visibility pop
 G_END_DECLS

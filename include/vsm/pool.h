@@ -8,6 +8,7 @@
 #include <glib.h>
 
 G_BEGIN_DECLS
+#pragma GCC visibility push(default)
 
 typedef enum {
     VSM_HASH_BACKEND_AUTO, /* the fastest that this build and CPU have */
@@ -57,4 +58,5 @@ void vsm_pool_free(VsmPool *pool);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmPool, vsm_pool_free)
 
+#pragma GCC visibility pop
 G_END_DECLS

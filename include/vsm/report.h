@@ -11,6 +11,7 @@
 #include <vsm/error.h>
 
 G_BEGIN_DECLS
+#pragma GCC visibility push(default)
 
 typedef struct _VsmTrust VsmTrust;
 typedef struct _VsmReportPolicy VsmReportPolicy;
@@ -78,4 +79,5 @@ bool vsm_report_verify(const char *jws, const VsmTrust *trust,
                        const VsmExpectation *expectation, gint64 now,
                        VsmReport **ret, GError **error);
 
+#pragma GCC visibility pop
 G_END_DECLS

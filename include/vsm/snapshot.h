@@ -14,6 +14,7 @@
 #include <vsm/stream.h>
 
 G_BEGIN_DECLS
+#pragma GCC visibility push(default)
 
 typedef struct _VsmSealing VsmSealing;
 typedef struct _VsmCheck VsmCheck;
@@ -158,4 +159,5 @@ void vsm_check_free(VsmCheck *check);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmCheck, vsm_check_free)
 
+#pragma GCC visibility pop
 G_END_DECLS

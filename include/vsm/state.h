@@ -9,6 +9,7 @@
 #include <vsm/digest.h>
 
 G_BEGIN_DECLS
+#pragma GCC visibility push(default)
 
 #define VSM_PAGE_BYTES 4096
 
@@ -86,4 +87,5 @@ void vsm_finding_free(VsmFinding *finding);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmFinding, vsm_finding_free)
 
+#pragma GCC visibility pop
 G_END_DECLS

@@ -13,6 +13,7 @@
 #include <vsm/state.h>
 
 G_BEGIN_DECLS
+#pragma GCC visibility push(default)
 
 typedef struct _VsmStream VsmStream;
 typedef struct _VsmRecheck VsmRecheck;
@@ -91,4 +92,5 @@ bool vsm_recheck_add(VsmRecheck *recheck, guint64 chunk, GBytes *bytes,
 bool vsm_recheck_check(VsmRecheck *recheck, guint64 chunk, GBytes *bytes,
                        GError **error);
 
+#pragma GCC visibility pop
 G_END_DECLS
