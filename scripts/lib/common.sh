@@ -1,0 +1,47 @@
+# Shared by the scripts: messages, the build folder and its lock.
+#
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+set -euo pipefail
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+build=${VSM_BUILD:-$top/build} # VSM_BUILD: another build folder
+me=$(basename "$0")
+
+say() {
+    printf '%s: %s\n' "$me" "$*" >&2
+}
+
+# One line that says what is wrong and what to do.
+die() {
+    say "$*"
+    exit 1
+}
+
+# run LOG COMMAND...: quiet unless it fails
+run_logged() {
+    local log=$1
+    shift
+    mkdir -p "$(dirname "$log")"
+    "$@" >"$log" 2>&1 && return 0
+    tail -n 25 "$log" >&2
+    return 1
+}
+
+# Two builds of one tree at a time would destroy each other's state.
+lock_build() {
+    mkdir -p "$build"
+    exec 9>"$build/lock"
+    if ! flock -n 9; then
+        say "waiting for another build in $build"
+        flock 9
+    fi
+}
+
+# The compiler cache is shared by all checkouts of this user: a second one
+# builds QEMU in a minute.
+use_ccache() {
+    export CCACHE_DIR=${CCACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/vsm-ccache}
+    export CCACHE_BASEDIR=$top CCACHE_NOHASHDIR=1
+    export CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-3G}
+}
