@@ -32,7 +32,8 @@ typedef struct {
  * vsm_binding_request:
  *
  * SHA-384 of the fields "VSM-REQUEST-1", op, asked, scope, profile,
- * recipient, VM uuid.  Errors: VSM_ERROR_LIMIT for a field over 65,535 bytes.
+ * recipient, VM uuid.  Errors: VSM_ERROR_LIMIT for a field over 65,535 bytes,
+ * VSM_ERROR_CRYPTO.
  */
 bool vsm_binding_request(const VsmRequestText *request, VsmDigest *ret,
                          GError **error);
@@ -45,7 +46,7 @@ bool vsm_binding_request(const VsmRequestText *request, VsmDigest *ret,
  * @ret: (out): extraData for TPM2_Quote
  *
  * SHA-384 of the fields "VSM-QUOTE-1", nonce, RK Name, sealed Name,
- * vsm_binding_request(), VM uuid.  Errors: VSM_ERROR_LIMIT.
+ * vsm_binding_request(), VM uuid.  Errors: VSM_ERROR_LIMIT, VSM_ERROR_CRYPTO.
  */
 bool vsm_binding_quote(GBytes *nonce, GBytes *rk_name, GBytes *sealed_name,
                        const VsmRequestText *request, VsmDigest *ret,
@@ -56,8 +57,10 @@ bool vsm_binding_quote(GBytes *nonce, GBytes *rk_name, GBytes *sealed_name,
  * @hypervisor: digest of the hypervisor's files
  * @config: canonical configuration text
  * @ret: (out): PCR 23 of the SHA-384 bank after a reset and the two extends
+ *
+ * Errors: VSM_ERROR_CRYPTO.
  */
-void vsm_binding_pcr23(const VsmDigest *hypervisor, const char *config,
-                       VsmDigest *ret);
+bool vsm_binding_pcr23(const VsmDigest *hypervisor, const char *config,
+                       VsmDigest *ret, GError **error);
 
 G_END_DECLS

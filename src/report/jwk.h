@@ -10,10 +10,10 @@
 #include <glib.h>
 #include <stdbool.h>
 
-G_BEGIN_DECLS
+#include "base/limits.h"
+#include "crypto/keys.h"
 
-/* A recipient's JWK as text; one with P-384 takes about 200 bytes. */
-#define VSM_JWK_BYTES_MAX 1024
+G_BEGIN_DECLS
 
 /* base64url (RFC 4648, section 5) without padding; free with g_free(). */
 char *vsm_b64url_encode(gconstpointer bytes, gsize n_bytes);
@@ -30,35 +30,40 @@ char *vsm_b64url_encode(gconstpointer bytes, gsize n_bytes);
 GBytes *vsm_b64url_decode(const char *text, gsize max, GError **error);
 
 /**
- * vsm_jwk_from_point:
- * @curve: "P-256" or "P-384"
- * @x, @y: big-endian coordinates of exactly 32 or 48 bytes: the TPM drops no
- *         leading zeros that were not dropped before, so pad first
+ * vsm_jwk_from_key:
  *
  * Returns: (transfer full): {"crv":…,"kty":"EC","x":…,"y":…}, which is also
- *          the RFC 7638 form; NULL with VSM_ERROR_INVALID
+ *          the form that RFC 7638 hashes; g_free()
  */
-char *vsm_jwk_from_point(const char *curve, GBytes *x, GBytes *y,
-                         GError **error);
+char *vsm_jwk_from_key(const VsmKey *key);
+
+/**
+ * vsm_jwk_to_key:
+ * @jwk: a public EC key; members other than kty, crv, x, y, kid, use, alg and
+ *       key_ops are refused, above all a private part
+ *
+ * Errors: VSM_ERROR_LIMIT for more than VSM_JWK_BYTES_MAX bytes,
+ *         VSM_ERROR_FORMAT, also when the point is not on the curve.
+ * Returns: (transfer full)
+ */
+VsmKey *vsm_jwk_to_key(const char *jwk, GError **error);
 
 /**
  * vsm_jwk_thumbprint:
- * @jwk: a public EC key; unknown members do not matter
  *
  * RFC 7638 with SHA-256, base64url.  It is the `kid` of a report.
  *
- * Errors: VSM_ERROR_FORMAT.  Returns: (transfer full): 43 characters
+ * Returns: (transfer full): 43 characters
  */
-char *vsm_jwk_thumbprint(const char *jwk, GError **error);
+char *vsm_jwk_thumbprint(const VsmKey *key);
 
 /**
  * vsm_jwk_recipient:
  * @jwk: what the verifier sent
  * @ret_thumbprint: (out) (transfer full)
  *
- * Checks that a report may be encrypted for @jwk: at most VSM_JWK_BYTES_MAX
- * bytes of one JSON object without repeated or unknown members, kty EC, P-256
- * or P-384, the point on the curve, no private part.
+ * Checks that a report may be encrypted for @jwk: as vsm_jwk_to_key(), and
+ * `use`, `alg` and `key_ops`, where given, allow key agreement.
  *
  * Errors: VSM_ERROR_LIMIT, VSM_ERROR_FORMAT, VSM_ERROR_INVALID.
  */

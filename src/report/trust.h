@@ -10,9 +10,6 @@
 
 G_BEGIN_DECLS
 
-/* A trust file: some kB a host, so a thousand hosts and more. */
-#define VSM_TRUST_BYTES_MAX (4 * 1024 * 1024)
-
 /**
  * VsmTrustInput: a host's keys and boot state, all borrowed
  * @host_id: `iss` of its reports
