@@ -1,0 +1,217 @@
+/*
+ * Files below a directory that others may write to: opened one component at a
+ * time, links never followed, replaced durably.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "store/files.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+void (*vsm_files_step)(const char *what, const char *path);
+
+void vsm_files_tell(const char *what, const char *path)
+{
+    if (vsm_files_step) {
+        vsm_files_step(what, path);
+    }
+}
+
+static int error_code(int number)
+{
+    switch (number) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG: /* RLIMIT_FSIZE counts as a quota */
+        return VSM_ERROR_NO_SPACE;
+    case ENOENT:
+        return VSM_ERROR_NOT_FOUND;
+    default:
+        return VSM_ERROR_STORE;
+    }
+}
+
+void vsm_file_error(GError **error, int number, const VsmDir *dir,
+                    const char *name, const char *did)
+{
+    g_set_error(error,
+                VSM_ERROR,
+                error_code(number),
+                "%s%s%s: cannot %s: %s%s",
+                dir->path,
+                name ? "/" : "",
+                name ? name : "",
+                did,
+                g_strerror(number),
+                number == ELOOP ? " (links are not followed in the store)"
+                : error_code(number) == VSM_ERROR_NO_SPACE
+                    ? " (free some space, or remove snapshots)"
+                    : "");
+}
+
+/* Takes @fd; closes it when it is refused. */
+static VsmDir *check_dir(int fd, char *path, GError **error)
+{
+    g_autoptr(VsmDir) dir = g_new0(VsmDir, 1);
+    struct stat st;
+
+    dir->fd = fd;
+    dir->path = path;
+    if (fstat(fd, &st) < 0) {
+        vsm_file_error(error, errno, dir, NULL, "look at it");
+        return NULL;
+    }
+    if (st.st_uid != geteuid() || (st.st_mode & 022)) {
+        g_set_error(error,
+                    VSM_ERROR,
+                    VSM_ERROR_STORE,
+                    "%s: belongs to uid %u with mode %04o; it must belong to "
+                    "uid %u and be writable by nobody else: chmod 700 it",
+                    path,
+                    st.st_uid,
+                    st.st_mode & 07777,
+                    geteuid());
+        return NULL;
+    }
+    return g_steal_pointer(&dir);
+}
+
+static VsmDir *open_dir(int at, const char *name, const char *base, bool make,
+                        GError **error)
+{
+    VsmDir where = {.fd = at, .path = (char *)(base ? base : name)};
+    g_autofree char *path =
+        base ? g_build_filename(base, name, NULL) : g_strdup(name);
+    bool made = false;
+    int fd;
+
+    if (make) {
+        vsm_files_tell("make", path);
+        made = mkdirat(at, name, 0700) == 0;
+        if (!made && errno != EEXIST) {
+            vsm_file_error(error, errno, &where, base ? name : NULL, "make it");
+            return NULL;
+        }
+    }
+    fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        vsm_file_error(error, errno, &where, base ? name : NULL, "open it");
+        return NULL;
+    }
+    if (made && base && !vsm_dir_sync(&where, error)) {
+        close(fd);
+        return NULL;
+    }
+    return check_dir(fd, g_steal_pointer(&path), error);
+}
+
+VsmDir *vsm_dir_open(const char *path, bool make, GError **error)
+{
+    return open_dir(AT_FDCWD, path, NULL, make, error);
+}
+
+VsmDir *vsm_dir_open_at(const VsmDir *parent, const char *name, bool make,
+                        GError **error)
+{
+    g_assert(!strchr(name, '/') && name[0] != '.' && name[0]);
+    return open_dir(parent->fd, name, parent->path, make, error);
+}
+
+void vsm_dir_free(VsmDir *dir)
+{
+    if (dir) {
+        close(dir->fd);
+        g_free(dir->path);
+        g_free(dir);
+    }
+}
+
+static int compare_names(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+GPtrArray *vsm_dir_names(const VsmDir *dir, guint max, GError **error)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *entry;
+
+    if (!stream) {
+        vsm_file_error(error, errno, dir, NULL, "list it");
+        if (fd >= 0) {
+            close(fd);
+        }
+        return NULL;
+    }
+    errno = 0;
+    while ((entry = readdir(stream)) && names->len <= max) {
+        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..")) {
+            g_ptr_array_add(names, g_strdup(entry->d_name));
+        }
+    }
+    if (errno) {
+        vsm_file_error(error, errno, dir, NULL, "list it");
+        closedir(stream);
+        return NULL;
+    }
+    closedir(stream);
+    if (names->len > max) {
+        g_set_error(error,
+                    VSM_ERROR,
+                    VSM_ERROR_LIMIT,
+                    "%s: more than %u entries; remove what is not VSM's",
+                    dir->path,
+                    max);
+        return NULL;
+    }
+    g_ptr_array_sort(names, compare_names);
+    return g_steal_pointer(&names);
+}
+
+bool vsm_dir_sync(const VsmDir *dir, GError **error)
+{
+    vsm_files_tell("sync", dir->path);
+    if (fsync(dir->fd) < 0) {
+        vsm_file_error(error, errno, dir, NULL, "make it durable");
+        return false;
+    }
+    return true;
+}
+
+bool vsm_dir_space(const VsmDir *dir, guint64 *ret_bytes, GError **error)
+{
+    struct statvfs st;
+
+    if (fstatvfs(dir->fd, &st) < 0) {
+        vsm_file_error(error, errno, dir, NULL, "ask for its free space");
+        return false;
+    }
+    *ret_bytes = (guint64)st.f_bavail * st.f_frsize;
+    return true;
+}
+
+bool vsm_dir_bytes(const VsmDir *dir, guint64 *ret_bytes, GError **error)
+{
+    g_autoptr(GPtrArray) names = vsm_dir_names(dir, 64, error);
+    guint64 sum = 0;
+
+    if (!names) {
+        return false;
+    }
+    for (guint i = 0; i < names->len; i++) {
+        struct stat st;
+
+        if (fstatat(dir->fd, names->pdata[i], &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(st.st_mode)) {
+            sum += st.st_size;
+        }
+    }
+    *ret_bytes = sum;
+    return true;
+}
