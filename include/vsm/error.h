@@ -58,5 +58,14 @@ typedef enum {
  */
 const char *vsm_error_name(int code);
 
+/**
+ * vsm_error_exit_code:
+ * @code: a VsmError
+ *
+ * Returns: the exit code of a program that ends with this error: 2 when
+ * something is not to be trusted or was refused by policy, else 3
+ */
+int vsm_error_exit_code(int code);
+
 #pragma GCC visibility pop
 G_END_DECLS

@@ -1,0 +1,61 @@
+/*
+ * Every limit of libvsm, with its unit and its reason.
+ *
+ * A size that a file, a guest, a peer or the TPM names is compared with one of
+ * these before it is used.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+
+/* Documents; bytes.  Far above what a VM needs, far below what hurts. */
+#define VSM_MANIFEST_BYTES_MAX (4u * 1024 * 1024)
+#define VSM_STREAM_DOCUMENT_BYTES_MAX 1024u /* fixed fields: about 200 */
+#define VSM_SCOPE_BYTES_MAX (64u * 1024 * 1024)
+#define VSM_METADATA_BYTES_MAX (64u * 1024)
+#define VSM_SIGNATURE_BYTES_MAX (8u * 1024) /* TPMS_ATTEST and a signature */
+#define VSM_CATALOGUE_BYTES_MAX (16u * 1024 * 1024)
+#define VSM_HOST_FILE_BYTES_MAX (16u * 1024)
+#define VSM_REPORT_BYTES_MAX (1024u * 1024) /* a JWS or JWE */
+#define VSM_TRUST_BYTES_MAX (1024u * 1024) /* trust entries, policy */
+
+/* One message or one part of a part: put, get, wire; bytes. */
+#define VSM_MESSAGE_BYTES_MAX (1024u * 1024)
+
+/* Texts; bytes without the terminating zero. */
+#define VSM_IDSTR_BYTES_MAX 255u /* QEMU's own limit of idstr */
+#define VSM_TAG_BYTES_MAX 255u /* qcow2 allows 65535, QEMU's structs 255 */
+#define VSM_NAME_BYTES_MAX 255u
+#define VSM_REASON_BYTES_MAX 1023u
+#define VSM_CONFIG_BYTES_MAX (40u * 1024) /* must fit into metadata */
+#define VSM_ID_DIGITS 32u /* 128 random bits in hex */
+#define VSM_UUID_DIGITS 36u /* RFC 4122 text */
+
+/* TPM structures inside our formats; bytes. */
+#define VSM_TPM_NAME_BYTES_MAX 66u /* 2 + SHA-512 */
+#define VSM_TPM_OBJECT_BYTES_MAX 2048u /* TPM2B_PUBLIC or TPM2B_PRIVATE */
+
+/* Requests. */
+#define VSM_NONCE_BYTES_MIN 8u
+#define VSM_NONCE_BYTES_MAX 64u
+#define VSM_JWK_BYTES_MAX 1024u
+#define VSM_FINDINGS_MAX 256u /* ranges or sections in one answer */
+#define VSM_DISKS_MAX 64u
+
+/* State. */
+#define VSM_BLOCKS_MAX 1024u /* RAM blocks; QEMU has some 10 to 300 */
+#define VSM_ABSENT_MAX 65536u /* absent ranges of one block */
+#define VSM_SECTIONS_MAX 16384u /* vCPUs and devices */
+#define VSM_MASKS_MAX 64u /* masks of one section */
+#define VSM_SECTION_BYTES_MAX (64u * 1024 * 1024) /* is copied once */
+#define VSM_RAM_BYTES_MAX (1ull << 44) /* 16 TiB: page numbers fit in u32 */
+#define VSM_STREAM_BYTES_MAX (1ull << 45) /* pages may be sent twice */
+
+/* Map: 24 bytes a run; 2^28 runs need 6 GiB, one a page of 1 TiB. */
+#define VSM_RUNS_MAX (1u << 28)
+#define VSM_RUN_STRIDE_MAX (1u << 20) /* a longer gap begins a new run */
+
+/* Pool. */
+#define VSM_POOL_THREADS_MAX 256u
+/* Hash tasks of one engine not yet done: of about 1 MiB each. */
+#define VSM_TASKS_IN_FLIGHT_MAX 32u

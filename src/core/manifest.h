@@ -1,0 +1,57 @@
+/*
+ * The manifest: RAM roots and section digests of one state of a VM.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+
+#include "core/geometry.h"
+#include <vsm/digest.h>
+
+typedef struct {
+    char *idstr;
+    guint8 kind; /* VsmSectionKind */
+    guint32 instance, version, bytes;
+    VsmMask *masks;
+    guint n_masks;
+    VsmDigest digest; /* of the payload with masked bytes set to zero */
+} VsmManifestSection;
+
+typedef struct {
+    VsmGeometry *geometry; /* NULL until set */
+    VsmDigest *roots; /* one a block */
+    GPtrArray *sections; /* of VsmManifestSection, in the order of the stream */
+} VsmManifest;
+
+VsmManifest *vsm_manifest_new(void);
+
+/* @geometry: (transfer full); @roots: copied. */
+void vsm_manifest_set_ram(VsmManifest *manifest,
+                          VsmGeometry *geometry,
+                          const VsmDigest *roots);
+
+/**
+ * vsm_manifest_add_section:
+ *
+ * Digest of @payload under the masks of the table.  Errors: INVALID (name,
+ * kind, or the same idstr and instance twice), LIMIT, CRYPTO.
+ */
+bool vsm_manifest_add_section(VsmManifest *manifest,
+                              const VsmSection *section,
+                              const guint8 *payload,
+                              gsize bytes,
+                              GError **error);
+
+GBytes *vsm_manifest_encode(const VsmManifest *manifest, GError **error);
+
+/* All from outside is checked, masks against the table: FORMAT, LIMIT, POLICY.
+ */
+VsmManifest *vsm_manifest_decode(GBytes *bytes, GError **error);
+
+/* NULL if there is none. */
+const VsmManifestSection *vsm_manifest_find(const VsmManifest *manifest,
+                                            const char *idstr,
+                                            guint32 instance);
+void vsm_manifest_free(VsmManifest *manifest);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmManifest, vsm_manifest_free)

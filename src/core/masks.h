@@ -1,0 +1,59 @@
+/*
+ * The one table of section bytes that are not compared, each with its reason,
+ * and of sections whose form right after a load may be accepted.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <vsm/state.h>
+
+/**
+ * vsm_masks_derive:
+ * @payload: what the section saves
+ *
+ * The masks that the table gives for this section: ascending, disjoint, inside
+ * @payload; an empty array for nearly all.
+ *
+ * Returns: (transfer full): of VsmMask; free with g_array_unref()
+ */
+GArray *
+vsm_masks_derive(const VsmSection *section, const guint8 *payload, gsize bytes);
+
+/**
+ * vsm_masks_check:
+ * @bytes: length of the section's payload
+ *
+ * Whether the table allows exactly these masks, as far as can be told without
+ * the payload.  POLICY with the section's name otherwise.
+ */
+bool vsm_masks_check(const VsmSection *section,
+                     guint64 bytes,
+                     const VsmMask *masks,
+                     guint n_masks,
+                     GError **error);
+
+/**
+ * vsm_mask_text:
+ *
+ * Returns: (transfer full): "IDSTR/INSTANCE vVERSION +OFFSET:BYTES REASON", the
+ * form in which a mask is a claim of a report
+ */
+char *vsm_mask_text(const VsmSection *section, const VsmMask *mask);
+
+/* Whether the table names the mask of this text; untrusted text. */
+bool vsm_masks_names(const char *text);
+
+/* Whether the form right after a load may be accepted for this section. */
+bool vsm_masks_may_accept(const VsmSection *section);
+
+/* The same for "IDSTR/INSTANCE" as in a claim; untrusted text. */
+bool vsm_accepted_names(const char *text);
+
+/* Returns: (transfer full): "IDSTR/INSTANCE", as findings name sections */
+char *vsm_section_name(const char *idstr, guint32 instance);
+
+/* "host-clock", "run-state", "external"; static. */
+const char *vsm_mask_reason_name(guint8 reason);
