@@ -1,0 +1,73 @@
+"""A client of QEMU's gdb stub that changes one byte or one register.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import socket
+
+
+class Gdb:
+    """A connection; QEMU stops the vCPUs when it opens."""
+
+    def __init__(self, path):
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(30)
+        self._socket.connect(str(path))
+        self._buffer = b""
+
+    def close(self):
+        """Just hangs up: a detach would let the guest run."""
+        self._socket.close()
+
+    def _byte(self):
+        while not self._buffer:
+            self._buffer = self._socket.recv(4096)
+            if not self._buffer:
+                raise AssertionError("gdb stub closed the connection")
+        first, self._buffer = self._buffer[:1], self._buffer[1:]
+        return first
+
+    def packet(self, text):
+        """One packet; the stub's answer."""
+        body = text.encode()
+        self._socket.sendall(b"$" + body + b"#%02x" % (sum(body) & 0xff))
+        while self._byte() != b"$":
+            pass
+        answer = b""
+        while True:
+            byte = self._byte()
+            if byte == b"#":
+                break
+            answer += byte
+        self._byte()
+        self._byte()
+        self._socket.sendall(b"+")
+        return answer.decode("latin-1")
+
+    def _ok(self, text):
+        answer = self.packet(text)
+        if answer != "OK":
+            raise AssertionError(f"gdb stub: {text}: {answer!r}")
+
+    def read_physical(self, address, count=1):
+        """Bytes of guest physical memory."""
+        self._ok("Qqemu.PhyMemMode:1")
+        return bytes.fromhex(self.packet(f"m{address:x},{count:x}"))
+
+    def write_physical(self, address, data):
+        """Writes guest physical memory."""
+        self._ok("Qqemu.PhyMemMode:1")
+        self._ok(f"M{address:x},{len(data):x}:{data.hex()}")
+
+    def flip_byte(self, address):
+        """Inverts one byte of guest physical memory."""
+        old = self.read_physical(address)[0]
+        self.write_physical(address, bytes([old ^ 0xff]))
+
+    def flip_register(self, number=3, thread=1):
+        """Inverts the lowest bit of a 64-bit register (3: rdx)."""
+        # only a client that reads the target's description gets registers
+        self.packet("qXfer:features:read:target.xml:0,ffb")
+        self._ok(f"Hg{thread:x}")
+        old = bytes.fromhex(self.packet(f"p{number:x}"))
+        new = bytes([old[0] ^ 1]) + old[1:]
+        self._ok(f"P{number:x}={new.hex()}")

@@ -1,0 +1,283 @@
+"""A virtual machine of the tests: its files, its QEMU, its monitors.
+
+A machine lives in one folder (disk, VSM's state folder and secret, both
+TPMs), so that a copy of the folder is the same machine elsewhere.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import dataclasses
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+from . import paths, wait
+from .gdb import Gdb
+from .qcow2 import Image
+from .qmp import Closed, Qmp
+from .serial import Serial
+from .swtpm import HostTpm, Swtpm
+from .vsm import VsmCommands
+
+KERNEL_LINE = ("console=ttyS0 quiet mitigations=off no_timer_check"
+               " random.trust_cpu=on")
+
+# Devices that a test asks for by name
+DEVICES = {
+    "virtio-net": ["-netdev", "hubport,id=n0,hubid=0",
+                   "-device", "virtio-net-pci,netdev=n0,mac={mac},"
+                   "romfile="],
+    "virtio-rng": ["-object", "rng-random,id=rng0,filename=/dev/urandom",
+                   "-device", "virtio-rng-pci,rng=rng0"],
+    "virtio-serial": ["-device", "virtio-serial-pci",
+                      "-chardev", "null,id=vs0",
+                      "-device", "virtserialport,chardev=vs0"],
+    "virtio-balloon": ["-device", "virtio-balloon-pci"],
+    "e1000e": ["-netdev", "hubport,id=n1,hubid=1",
+               "-device", "e1000e,netdev=n1,mac={mac1},romfile="],
+    "xhci": ["-device", "qemu-xhci,id=xhci",
+             "-device", "usb-tablet,bus=xhci.0"],
+    "ahci": ["-blockdev", "null-co,node-name=sata0,size=1048576,"
+             "read-only=on,read-zeroes=on",
+             "-device", "ahci,id=ahci0",
+             "-device", "ide-cd,drive=sata0,bus=ahci0.0"],
+    "slirp": ["-netdev", "user,id=n2,restrict=on",
+              "-device", "virtio-net-pci,netdev=n2,mac={mac2},romfile="],
+}
+
+
+@dataclasses.dataclass
+class Config:
+    """What distinguishes one machine from another."""
+    machine: str = "q35"
+    machine_options: str = ""
+    memory_mib: int = 128
+    vcpus: int = 1
+    mac: str = "52:54:00:00:00:01"
+    uuid: str = "11111111-2222-4333-8444-555555555555"
+    name: str = "vm1"
+    flavour: str = "cloud"
+    devices: tuple = ("virtio-net", "virtio-rng")
+    vtpm: bool = False
+    extra_disk: bool = False
+    object: str = "vm-snapshot-manager"   # "": no VSM at all
+    options: str = ""                     # more properties of the object
+    kernel_line: str = KERNEL_LINE
+    qemu: str = ""                        # another binary
+    extra: tuple = ()
+
+
+class Guest(VsmCommands):
+    """One machine.  start() to run it; the home is removed by cleanup()."""
+
+    def __init__(self, config=None, home=None, tpm_proxy=True):
+        self.config = config or Config()
+        self.home = pathlib.Path(home or tempfile.mkdtemp(prefix="vsm-"))
+        self.tpm = HostTpm(self.home / "host", proxy=tpm_proxy)
+        self.vtpm = Swtpm(self.home / "vtpm") if self.config.vtpm else None
+        self.state_dir = self.home / "state"
+        self.secret = self.home / "secret"
+        self.qmp = self.qmp2 = self.serial = None
+        self._process = None
+
+    # The folder
+
+    @property
+    def disks(self):
+        names = ["disk.qcow2"] + (["disk2.qcow2"] if self.config.extra_disk
+                                  else [])
+        return [self.home / name for name in names]
+
+    @property
+    def image(self):
+        """The first disk, for a look behind QEMU's back."""
+        return Image(self.disks[0])
+
+    def create(self):
+        """Makes the disks and starts the host TPM."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        for disk in self.disks:
+            if not disk.exists():
+                paths.run([paths.qemu_img(), "create", "-q", "-f", "qcow2",
+                           str(disk), "64M"])
+        self.state_dir.mkdir(mode=0o700, exist_ok=True)
+        if not self.tpm.running():
+            self.tpm.start()
+        return self
+
+    def copy(self, **changes):
+        """The same machine in a folder of its own; this one must be off."""
+        home = pathlib.Path(tempfile.mkdtemp(prefix="vsm-"))
+        for name in ("disk.qcow2", "disk2.qcow2", "state", "secret",
+                     "host/nv", "vtpm/nv"):
+            if (self.home / name).exists():
+                (home / name).parent.mkdir(exist_ok=True)
+                paths.run(["cp", "-a", "--reflink=auto", "--sparse=always",
+                           str(self.home / name), str(home / name)])
+        return Guest(dataclasses.replace(self.config, **changes), home)
+
+    def cleanup(self):
+        """Ends all processes and removes the folder."""
+        self.kill()
+        self.tpm.kill()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    # The process
+
+    def object_text(self):
+        """The value of -object."""
+        if not self.config.object:
+            return None
+        text = (f"{self.config.object},id=vsm0,tcti={self.tpm.tcti},"
+                f"state-dir={self.state_dir},secret={self.secret}")
+        return text + ("," + self.config.options if self.config.options
+                       else "")
+
+    def argv(self, loadvm=None, paused=False):
+        """QEMU's command line."""
+        config = self.config
+        machine = config.machine + (f",{config.machine_options}"
+                                    if config.machine_options else "")
+        argv = [config.qemu or paths.qemu(),
+                "-machine", machine, "-accel", "tcg",
+                "-m", str(config.memory_mib), "-smp", str(config.vcpus),
+                "-uuid", config.uuid, "-name", config.name,
+                "-nodefaults", "-no-user-config", "-display", "none",
+                "-kernel", paths.guest_file(config.flavour, "vmlinuz"),
+                "-initrd", paths.guest_file(config.flavour, "initrd"),
+                "-append", config.kernel_line]
+        for number, disk in enumerate(self.disks):
+            argv += ["-blockdev", f"qcow2,node-name=disk{number},file.driver="
+                     f"file,file.filename={disk}",
+                     "-device", f"virtio-blk-pci,drive=disk{number}"]
+        fields = {"mac": config.mac, "mac1": config.mac[:-1] + "a",
+                  "mac2": config.mac[:-1] + "b"}
+        for name in config.devices:
+            argv += [word.format(**fields) for word in DEVICES[name]]
+        if self.vtpm:
+            argv += ["-chardev", f"socket,id=vtpm,path={self.vtpm.socket}",
+                     "-tpmdev", "emulator,id=tpm0,chardev=vtpm",
+                     "-device", "tpm-crb,tpmdev=tpm0"]
+        for name in ("qmp", "qmp2"):
+            argv += ["-qmp", f"unix:{self.home / name},server=on,wait=off"]
+        argv += ["-chardev", f"socket,id=ser0,path={self.home / 'serial'},"
+                 "server=on,wait=off", "-serial", "chardev:ser0"]
+        if config.object:
+            argv += ["-object", self.object_text()]
+        if paused:
+            argv += ["-S"]
+        if loadvm:
+            argv += ["-loadvm", loadvm]
+        return argv + list(config.extra)
+
+    def start(self, loadvm=None, paused=False, boot=True):
+        """Starts QEMU.  boot: wait for READY when it boots."""
+        self.create()
+        if self.vtpm:
+            self.vtpm.start()
+        for name in ("qmp", "qmp2", "serial", "gdb"):
+            (self.home / name).unlink(missing_ok=True)
+        with open(self.home / "stderr", "wb") as errors:
+            self._process = subprocess.Popen(
+                self.argv(loadvm, paused), stdin=subprocess.DEVNULL,
+                stdout=errors, stderr=errors)
+        wait.until("QEMU's monitor", lambda: (self.home / "qmp").exists() or
+                   self._process.poll() is not None, timeout=30)
+        try:
+            self.qmp = Qmp(self.home / "qmp")
+            self.qmp2 = Qmp(self.home / "qmp2")
+            self.serial = Serial(self.home / "serial")
+        except (OSError, Closed) as error:
+            self._process.wait(30)
+            raise Exited(self.stderr()) from error
+        if boot and not paused and not loadvm:
+            self.serial.wait_ready()
+        return self
+
+    def stderr(self):
+        """What QEMU wrote to its standard error."""
+        return (self.home / "stderr").read_text(errors="replace")
+
+    def pid(self):
+        return self._process.pid
+
+    def alive(self):
+        return self._process is not None and self._process.poll() is None
+
+    def _hang_up(self):
+        for channel in (self.qmp, self.qmp2, self.serial):
+            if channel:
+                channel.close()
+        self.qmp = self.qmp2 = self.serial = None
+        if self.vtpm:
+            self.vtpm.kill()
+
+    def wait_exit(self, timeout=60):
+        """Waits for QEMU's own end; returns its exit code."""
+        code = self._process.wait(timeout)
+        self._process = None
+        self._hang_up()
+        return code
+
+    def quit(self):
+        """An orderly end of QEMU; the TPM stays."""
+        if self.alive():
+            try:
+                self.qmp.command("quit")
+            except Closed:
+                pass
+            self.wait_exit()
+
+    def kill(self):
+        """kill -9 for QEMU, and the vTPM's end."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        self._hang_up()
+
+    def restart(self, loadvm=None, paused=False, boot=True):
+        """Quits and starts again."""
+        self.quit()
+        return self.start(loadvm, paused, boot)
+
+    # The running machine
+
+    def status(self):
+        """The run state."""
+        return self.qmp.command("query-status")["status"]
+
+    def stop(self):
+        self.qmp.command("stop")
+
+    def cont(self):
+        self.qmp.command("cont")
+
+    def gdb(self):
+        """A connection to the gdb stub; QEMU then stops the vCPUs."""
+        path = self.home / "gdb"
+        if not path.exists():
+            text = self.qmp.hmp(f"gdbserver unix:{path},server=on,wait=off")
+            assert path.exists(), text
+        return Gdb(path)
+
+    def hmp(self, line):
+        return self.qmp.hmp(line)
+
+    def disk_sums(self):
+        """SHA-256 of what the guest's disks hold now, as QEMU sees them."""
+        sums = []
+        for disk in self.disks:
+            done = subprocess.run(
+                [paths.qemu_img(), "convert", "-U", "-O", "raw", str(disk),
+                 str(self.home / "raw")], check=True)
+            del done
+            sums.append(paths.run(["sha256sum", str(self.home / "raw")])
+                        .stdout.split()[0])
+            os.unlink(self.home / "raw")
+        return sums
+
+
+class Exited(Exception):
+    """QEMU ended by itself; the text is its standard error."""

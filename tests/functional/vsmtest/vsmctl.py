@@ -1,0 +1,24 @@
+"""Running vsmctl.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import json
+
+from . import paths
+
+MATCH, MISMATCH, UNTRUSTED, USAGE, UNAVAILABLE = range(5)
+
+
+def vsmctl(*argv, check=None, **options):
+    """Runs vsmctl; check: the exit code that it must end with."""
+    argv = [paths.vsmctl()] + [str(word) for word in argv]
+    done = paths.run(argv, check=False, **options)
+    if check is not None and done.returncode != check:
+        raise AssertionError(f"{' '.join(argv)}: exit code {done.returncode},"
+                             f" not {check}\n{done.stdout}{done.stderr}")
+    return done
+
+
+def vsmctl_json(*argv, check=0):
+    """The same with --json; the parsed output."""
+    return json.loads(vsmctl(*argv, "--json", check=check).stdout)
