@@ -107,19 +107,24 @@ typedef enum {
  * VsmMeasured: what the measurer states beside the measured document
  * @accepted: of char*: sections (idstr/instance) whose form after the load is
  *            accepted; counts only where libvsm's table names them
- * @changed: of VsmFinding: changed RAM ranges, at most VSM_FINDINGS_MAX
- * @changed_pages: all of them
+ * @changed: of VsmFinding: changed RAM ranges, or damaged stored bytes; at most
+ *           VSM_FINDINGS_MAX
+ * @changed_left_out: ranges that are not in @changed
+ * @changed_pages: all changed pages of RAM
  * @unavailable: why nothing was measured; NULL otherwise
  */
 typedef struct {
     GPtrArray *accepted, *changed;
-    guint64 changed_pages, bytes_hashed;
+    guint64 changed_left_out, changed_pages, bytes_hashed;
     guint pause_ms;
     const char *unavailable;
 } VsmMeasured;
 
 /**
  * VsmRecord: a snapshot's metadata, decoded
+ *
+ * With @damaged set only @id, @vm_uuid, @commit and @listed are known: all
+ * other members are NULL or zero, and @has_mark is false.
  */
 typedef struct {
     char *id; /* 32 hex digits */
@@ -138,6 +143,7 @@ typedef struct {
     VsmContainer container;
     bool has_mark; /* container is known: metadata was written */
     bool listed; /* by the committed catalogue; else debris */
+    char *damaged; /* why the metadata cannot be believed; NULL: it can */
 } VsmRecord;
 
 typedef enum {

@@ -1,6 +1,5 @@
 /*
- * The calls of VsmAttester that VsmSealing and VsmCheck make, and the structs
- * of the public header: copy and free.
+ * The calls of VsmAttester that VsmSealing and VsmCheck make.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -29,7 +28,3 @@ bool vsm_attester_check_finish(VsmAttester *self, const VsmMeasured *measured,
                                VsmVerdict **ret, GCancellable *cancel,
                                GError **error);
 void vsm_attester_abort(VsmAttester *self);
-
-/* Deep copy into @to, which is overwritten. */
-void vsm_container_copy(VsmContainer *to, const VsmContainer *from);
-VsmRecord *vsm_record_copy(const VsmRecord *record);

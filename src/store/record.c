@@ -4,32 +4,21 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "store/record.h"
+#include "base/part.h"
 #include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PARTS (VSM_PART_SKELETON + 1)
 #define FOLDERS_MAX 65536 /* of one VM, and VMs of one store */
 #define FILES_MAX 64 /* in a folder: its parts, metadata, temporary files */
 
 struct _VsmFolder {
     VsmDir *dir;
-    int fds[PARTS]; /* -1: not open */
-    guint64 lengths[PARTS];
+    int fds[VSM_PARTS]; /* -1: not open */
+    guint64 lengths[VSM_PARTS];
 };
-
-static const char *const part_names[PARTS] = {
-    [VSM_PART_MANIFEST] = "manifest", [VSM_PART_STREAM] = "stream",
-    [VSM_PART_MAP] = "map",           [VSM_PART_LEAVES] = "leaves",
-    [VSM_PART_SCOPE] = "scope",       [VSM_PART_SKELETON] = "skeleton",
-};
-
-const char *vsm_part_name(VsmPart part)
-{
-    return (guint)part < PARTS ? part_names[part] : NULL;
-}
 
 static VsmDir *open_vm(const VsmDir *store, const char *uuid, bool make,
                        GError **error)
@@ -54,7 +43,7 @@ static VsmFolder *folder_at(const VsmDir *store, const char *uuid,
     }
     folder = g_new0(VsmFolder, 1);
     folder->dir = g_steal_pointer(&dir);
-    for (guint i = 0; i < PARTS; i++) {
+    for (guint i = 0; i < VSM_PARTS; i++) {
         folder->fds[i] = -1;
     }
     return folder;
@@ -75,7 +64,7 @@ VsmFolder *vsm_folder_open(const VsmDir *store, const char *uuid,
 void vsm_folder_free(VsmFolder *folder)
 {
     if (folder) {
-        for (guint i = 0; i < PARTS; i++) {
+        for (guint i = 0; i < VSM_PARTS; i++) {
             if (folder->fds[i] >= 0) {
                 close(folder->fds[i]);
             }
@@ -186,7 +175,7 @@ bool vsm_folder_get(VsmFolder *folder, VsmPart part, guint64 offset,
 
 bool vsm_folder_sync(VsmFolder *folder, GError **error)
 {
-    for (guint i = 0; i < PARTS; i++) {
+    for (guint i = 0; i < VSM_PARTS; i++) {
         if (folder->fds[i] >= 0 &&
             !vsm_file_sync(
                 folder->fds[i], folder->dir, vsm_part_name(i), error)) {

@@ -10,9 +10,6 @@
 
 typedef struct _VsmFolder VsmFolder;
 
-/* "manifest", "leaves" ...: the file that holds @part; NULL: no such part. */
-const char *vsm_part_name(VsmPart part);
-
 /*
  * @uuid and @id of all functions have passed vsm_text_is_uuid() and
  * vsm_text_is_id(): they become path components.
