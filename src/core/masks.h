@@ -43,14 +43,15 @@ bool vsm_masks_check(const VsmSection *section,
  */
 char *vsm_mask_text(const VsmSection *section, const VsmMask *mask);
 
-/* Whether the table names the mask of this text; untrusted text. */
-bool vsm_masks_names(const char *text);
+/* Whether the table names the mask of this text; untrusted text, NULL: false.
+ */
+bool vsm_masks_names_field(const char *text);
 
 /* Whether the form right after a load may be accepted for this section. */
 bool vsm_masks_may_accept(const VsmSection *section);
 
-/* The same for "IDSTR/INSTANCE" as in a claim; untrusted text. */
-bool vsm_accepted_names(const char *text);
+/* The same for "IDSTR/INSTANCE" as in a claim; untrusted text, NULL: false. */
+bool vsm_masks_names_accepted(const char *text);
 
 /* Returns: (transfer full): "IDSTR/INSTANCE", as findings name sections */
 char *vsm_section_name(const char *idstr, guint32 instance);
