@@ -18,12 +18,12 @@ typedef struct _VsmReportPolicy VsmReportPolicy;
 
 /**
  * VsmExpectation: what the verifier asked for; all but @recipient mandatory
- * @nonce: the nonce that was sent
+ * @nonce: the nonce that was sent, 8 to 64 bytes
  * @op: "attest", "verify" or "rollback"
  * @snapshot: the snapshot text as it was asked
  * @scope: "full", "runtime" or "stored"
- * @vm_uuid: of the VM that was asked
- * @recipient: thumbprint (RFC 7638, base64url) of the recipient's key; ""
+ * @vm_uuid: of the VM that was asked, 36 characters in lower case
+ * @recipient: thumbprint from vsm_report_recipient(); NULL or "": none
  */
 typedef struct {
     GBytes *nonce;
@@ -31,15 +31,33 @@ typedef struct {
 } VsmExpectation;
 
 /**
- * vsm_trust_load:
- * @json: trust entries as `vsmctl keys` prints them and enrolment accepts them
+ * vsm_report_recipient:
+ * @jwk: a public key to which a report shall be encrypted
+ * @ret_thumbprint: (out) (transfer full): RFC 7638, SHA-256, base64url
  *
- * Errors: FORMAT, LIMIT.  Returns: (transfer full)
+ * Checks that an attester would take @jwk: an EC key on P-256 or P-384 without
+ * private part, at most 1 KiB.  Errors: FORMAT, LIMIT, INVALID.
+ */
+bool vsm_report_recipient(const char *jwk, char **ret_thumbprint,
+                          GError **error);
+
+/**
+ * vsm_trust_load:
+ * @json: a trust file, as `vsmctl keys` prints it (docs/formats.md)
+ *
+ * Every entry is checked: keys of the right kind, Names that are theirs.
+ * Errors: FORMAT, LIMIT.  Returns: (transfer full): vsm_trust_free()
  */
 VsmTrust *vsm_trust_load(const char *json, GError **error);
 void vsm_trust_free(VsmTrust *trust);
 
-/* NULL @json: the strict defaults. */
+/**
+ * vsm_report_policy_load:
+ * @json: (nullable): a policy file (docs/formats.md); NULL: strict defaults
+ *
+ * Errors: FORMAT, LIMIT.
+ * Returns: (transfer full): vsm_report_policy_free()
+ */
 VsmReportPolicy *vsm_report_policy_load(const char *json, GError **error);
 void vsm_report_policy_free(VsmReportPolicy *policy);
 
@@ -57,9 +75,17 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmReportPolicy, vsm_report_policy_free)
 bool vsm_report_open(const char *jwe, const char *key_jwk, char **ret_jws,
                      GError **error);
 
+/**
+ * VsmReport: what a trusted report says
+ * @claims_json: all claims; texts in them may come from a guest: escape
+ *               control characters before they reach a terminal
+ * @result: "match", "mismatch" or "unavailable"
+ * @findings_left_out: entries of any list that did not fit into the report;
+ *               above 0, a match must not be taken for one
+ */
 typedef struct {
-    char *claims_json; /* the claims, verified */
-    char *result; /* "match", "mismatch", "unavailable" */
+    char *claims_json;
+    char *result;
     guint64 findings_left_out;
 } VsmReport;
 
@@ -68,11 +94,24 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmReport, vsm_report_free)
 
 /**
  * vsm_report_verify:
- * @jws: compact JWS, at most VSM_REPORT_BYTES_MAX
+ * @jws: compact JWS, at most 1 MiB; a JWE goes through vsm_report_open() first
  * @now: seconds since 1970
+ * @ret: (out) (transfer full): vsm_report_free()
  *
  * true only if the report is to be trusted; what it says is in @ret.
- * Errors: FORMAT, LIMIT, UNTRUSTED, SIGNATURE, STALE, POLICY, CRYPTO.
+ *
+ * Errors:
+ *   FORMAT, LIMIT  not a report, unknown claims, or claims that contradict
+ *                  themselves
+ *   UNTRUSTED      no trust entry has its key, or another host's name
+ *   SIGNATURE      report or quote are not signed by the host's keys, or the
+ *                  quote does not bind this report
+ *   STALE          not the answer to @expectation, too old, from the future
+ *   POLICY         weaker than @policy or the trust entry allow
+ *   INVALID        @expectation lacks something
+ *   CRYPTO         a check could not be run
+ *
+ * Thread safety: any thread; @trust and @policy may be shared.
  */
 bool vsm_report_verify(const char *jws, const VsmTrust *trust,
                        const VsmReportPolicy *policy,

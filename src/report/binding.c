@@ -1,5 +1,5 @@
 /*
- * What a quote binds: canonical request, extraData, PCR 23.
+ * What a quote binds: canonical request and extraData.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,8 +11,8 @@
 #include "base/codec.h"
 #include "crypto/hash.h"
 
-static bool add_field(GByteArray *to, gconstpointer bytes, gsize n,
-                      GError **error)
+static bool
+add_field(GByteArray *to, gconstpointer bytes, gsize n, GError **error)
 {
     if (n > G_MAXUINT16) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_LIMIT,
@@ -38,7 +38,8 @@ static bool add_bytes(GByteArray *to, GBytes *bytes, GError **error)
     return add_field(to, data, n, error);
 }
 
-bool vsm_binding_request(const VsmRequestText *request, VsmDigest *ret,
+bool vsm_binding_request(const VsmRequestText *request,
+                         VsmDigest *ret,
                          GError **error)
 {
     g_autoptr(GByteArray) to = g_byte_array_new();
@@ -55,41 +56,22 @@ bool vsm_binding_request(const VsmRequestText *request, VsmDigest *ret,
     return vsm_sha384(to->data, to->len, ret, error);
 }
 
-bool vsm_binding_quote(GBytes *nonce, GBytes *rk_name, GBytes *sealed_name,
-                       const VsmRequestText *request, VsmDigest *ret,
+bool vsm_binding_quote(GBytes *nonce,
+                       GBytes *rk_name,
+                       GBytes *sealed_name,
+                       const VsmRequestText *request,
+                       VsmDigest *ret,
                        GError **error)
 {
     g_autoptr(GByteArray) to = g_byte_array_new();
     VsmDigest digest;
 
     if (!vsm_binding_request(request, &digest, error) ||
-        !add_text(to, "VSM-QUOTE-1", error) ||
-        !add_bytes(to, nonce, error) || !add_bytes(to, rk_name, error) ||
-        !add_bytes(to, sealed_name, error) ||
+        !add_text(to, "VSM-QUOTE-1", error) || !add_bytes(to, nonce, error) ||
+        !add_bytes(to, rk_name, error) || !add_bytes(to, sealed_name, error) ||
         !add_field(to, digest.b, sizeof(digest.b), error) ||
         !add_text(to, request->vm_uuid, error)) {
         return false;
     }
     return vsm_sha384(to->data, to->len, ret, error);
-}
-
-/* TPM2_PCR_Extend: new = H(old || digest). */
-static bool extend(VsmDigest *pcr, const VsmDigest *digest, GError **error)
-{
-    VsmDigest both[2] = {*pcr, *digest};
-
-    return vsm_sha384(both, sizeof(both), pcr, error);
-}
-
-bool vsm_binding_pcr23(const VsmDigest *hypervisor, const char *config,
-                       VsmDigest *ret, GError **error)
-{
-    VsmDigest pcr = {{0}}, text;
-
-    if (!vsm_sha384(config, strlen(config), &text, error) ||
-        !extend(&pcr, hypervisor, error) || !extend(&pcr, &text, error)) {
-        return false;
-    }
-    *ret = pcr;
-    return true;
 }

@@ -1,5 +1,5 @@
 /*
- * What a quote binds: canonical request, extraData, PCR 23.
+ * What a quote binds: canonical request and extraData.
  *
  * Host and offline verification compute these from the same functions.  Pure.
  * Every field is length-prefixed (u16 big-endian), so no two lists of fields
@@ -35,7 +35,8 @@ typedef struct {
  * recipient, VM uuid.  Errors: VSM_ERROR_LIMIT for a field over 65,535 bytes,
  * VSM_ERROR_CRYPTO.
  */
-bool vsm_binding_request(const VsmRequestText *request, VsmDigest *ret,
+bool vsm_binding_request(const VsmRequestText *request,
+                         VsmDigest *ret,
                          GError **error);
 
 /**
@@ -48,19 +49,11 @@ bool vsm_binding_request(const VsmRequestText *request, VsmDigest *ret,
  * SHA-384 of the fields "VSM-QUOTE-1", nonce, RK Name, sealed Name,
  * vsm_binding_request(), VM uuid.  Errors: VSM_ERROR_LIMIT, VSM_ERROR_CRYPTO.
  */
-bool vsm_binding_quote(GBytes *nonce, GBytes *rk_name, GBytes *sealed_name,
-                       const VsmRequestText *request, VsmDigest *ret,
+bool vsm_binding_quote(GBytes *nonce,
+                       GBytes *rk_name,
+                       GBytes *sealed_name,
+                       const VsmRequestText *request,
+                       VsmDigest *ret,
                        GError **error);
-
-/**
- * vsm_binding_pcr23:
- * @hypervisor: digest of the hypervisor's files
- * @config: canonical configuration text
- * @ret: (out): PCR 23 of the SHA-384 bank after a reset and the two extends
- *
- * Errors: VSM_ERROR_CRYPTO.
- */
-bool vsm_binding_pcr23(const VsmDigest *hypervisor, const char *config,
-                       VsmDigest *ret, GError **error);
 
 G_END_DECLS

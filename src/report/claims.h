@@ -10,6 +10,8 @@
 
 #include <vsm/attester.h>
 
+#include "tpm/structures.h"
+
 G_BEGIN_DECLS
 
 /* Value of `eat_profile` (RFC 9711, section 4.3.2): names this claim set. */
@@ -17,22 +19,6 @@ G_BEGIN_DECLS
 
 /* Entries of one list in a report; the rest is counted in `*_left_out`. */
 #define VSM_CLAIMS_LIST_MAX 256
-
-#define VSM_CLAIMS_PCRS 24 /* PCR 0 to 23, as TPMs for PCs have them */
-
-/**
- * VsmClaimsPcrs: values of one bank at the time of the quote
- * @bank: "sha384" or "sha256"
- * @mask: bit n set: PCR n was selected and @value[n] holds it
- * @value: 48 or 32 bytes each, by @bank; NULL where not selected; borrowed
- *
- * PCR 23 must be among them, as it was when the quote was made.
- */
-typedef struct {
-    const char *bank;
-    guint32 mask;
-    GBytes *value[VSM_CLAIMS_PCRS];
-} VsmClaimsPcrs;
 
 /**
  * VsmClaimsInput: all that a report says; everything is borrowed
@@ -57,7 +43,8 @@ typedef struct {
  * @hypervisor_measured: whether @hypervisor was measured, not only stated
  * @boot_policy: "frozen" or "operator"
  * @unmeasured_boot: whether boot PCRs that are all zero were let pass
- * @pcrs: values that the quote covers
+ * @pcrs: exactly the selection and values that the quote covers, PCR 23 as it
+ *         was then among them
  * @quote_attest: TPMS_ATTEST as the TPM returned it
  * @quote_signature: TPMT_SIGNATURE by the AK, marshalled
  *
@@ -78,7 +65,7 @@ typedef struct {
     bool hypervisor_measured;
     const char *boot_policy;
     bool unmeasured_boot;
-    const VsmClaimsPcrs *pcrs;
+    const VsmTpmPcrs *pcrs;
     GBytes *quote_attest, *quote_signature;
 } VsmClaimsInput;
 
@@ -92,7 +79,8 @@ typedef struct {
  *         VSM_ERROR_LIMIT when the text would not fit into a report.
  * Thread safety: any thread.
  */
-bool vsm_claims_build(const VsmClaimsInput *input, char **ret_json,
+bool vsm_claims_build(const VsmClaimsInput *input,
+                      char **ret_json,
                       GError **error);
 
 G_END_DECLS

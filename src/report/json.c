@@ -12,8 +12,8 @@
 #include "base/limits.h"
 #include "report/jwk.h"
 
-json_t *vsm_json_load(const char *text, gsize max, const char *what,
-                      GError **error)
+json_t *
+vsm_json_load(const char *text, gsize max, const char *what, GError **error)
 {
     json_error_t where;
     json_t *value;
@@ -88,8 +88,8 @@ static const char *kind_name(VsmJsonKind kind)
     return names[kind];
 }
 
-static const VsmJsonMember *find_member(const VsmJsonMember *table, guint n,
-                                        const char *name)
+static const VsmJsonMember *
+find_member(const VsmJsonMember *table, guint n, const char *name)
 {
     for (guint i = 0; i < n; i++) {
         if (strcmp(table[i].name, name) == 0) {
@@ -99,8 +99,11 @@ static const VsmJsonMember *find_member(const VsmJsonMember *table, guint n,
     return NULL;
 }
 
-bool vsm_json_check(const json_t *object, const VsmJsonMember *table, guint n,
-                    const char *where, GError **error)
+bool vsm_json_check(const json_t *object,
+                    const VsmJsonMember *table,
+                    guint n,
+                    const char *where,
+                    GError **error)
 {
     const char *name;
     json_t *value;
@@ -110,7 +113,8 @@ bool vsm_json_check(const json_t *object, const VsmJsonMember *table, guint n,
                     "%s is not a JSON object", where);
         return false;
     }
-    json_object_foreach((json_t *)object, name, value) {
+    json_object_foreach((json_t *)object, name, value)
+    {
         const VsmJsonMember *member = find_member(table, n, name);
 
         if (!member) {
@@ -127,8 +131,8 @@ bool vsm_json_check(const json_t *object, const VsmJsonMember *table, guint n,
     }
     for (guint i = 0; i < n; i++) {
         if (!table[i].optional && !json_object_get(object, table[i].name)) {
-            g_set_error(error, VSM_ERROR, VSM_ERROR_FORMAT,
-                        "%s lacks '%s'", where, table[i].name);
+            g_set_error(error, VSM_ERROR, VSM_ERROR_FORMAT, "%s lacks '%s'",
+                        where, table[i].name);
             return false;
         }
     }

@@ -40,8 +40,8 @@ typedef struct {
  * Errors: VSM_ERROR_FORMAT, VSM_ERROR_LIMIT.
  * Returns: (transfer full): json_decref()
  */
-json_t *vsm_json_load(const char *text, gsize max, const char *what,
-                      GError **error);
+json_t *
+vsm_json_load(const char *text, gsize max, const char *what, GError **error);
 
 /**
  * vsm_json_check:
@@ -50,8 +50,11 @@ json_t *vsm_json_load(const char *text, gsize max, const char *what,
  *
  * Errors: VSM_ERROR_FORMAT.
  */
-bool vsm_json_check(const json_t *object, const VsmJsonMember *table, guint n,
-                    const char *where, GError **error);
+bool vsm_json_check(const json_t *object,
+                    const VsmJsonMember *table,
+                    guint n,
+                    const char *where,
+                    GError **error);
 
 /* After vsm_json_check() only: the member is there, of that kind. */
 const char *vsm_json_text(const json_t *object, const char *name);

@@ -18,7 +18,9 @@ G_BEGIN_DECLS
  *
  * Errors: those of vsm_jwk_recipient(), VSM_ERROR_CRYPTO.
  */
-bool vsm_jwe_encrypt(const char *jws, const char *recipient, char **ret_jwe,
+bool vsm_jwe_encrypt(const char *jws,
+                     const char *recipient,
+                     char **ret_jwe,
                      GError **error);
 
 /* The way back is public: vsm_report_open() in <vsm/report.h>. */

@@ -8,6 +8,7 @@
 #include <jose/b64.h>
 #include <string.h>
 #include <vsm/error.h>
+#include <vsm/report.h>
 
 #include "crypto/hash.h"
 #include "report/json.h"
@@ -39,9 +40,8 @@ GBytes *vsm_b64url_decode(const char *text, gsize max, GError **error)
         return NULL;
     }
     bytes = g_malloc(n_bytes + 1);
-    if (size % 4 != 1 &&
-        (size == 0 ||
-         jose_b64_dec_buf(text, size, bytes, n_bytes) == n_bytes)) {
+    if (size % 4 != 1 && (size == 0 || jose_b64_dec_buf(text, size, bytes,
+                                                        n_bytes) == n_bytes)) {
         /* Stray bits at the end would give one value several texts. */
         again = vsm_b64url_encode(bytes, n_bytes);
     }
@@ -81,10 +81,10 @@ char *vsm_jwk_thumbprint(const VsmKey *key)
 static json_t *load(const char *jwk, GError **error)
 {
     static const VsmJsonMember table[] = {
-        {"kty", VSM_JSON_TEXT, false},   {"crv", VSM_JSON_TEXT, false},
-        {"x", VSM_JSON_B64URL, false},   {"y", VSM_JSON_B64URL, false},
-        {"kid", VSM_JSON_TEXT, true},    {"use", VSM_JSON_TEXT, true},
-        {"alg", VSM_JSON_TEXT, true},    {"key_ops", VSM_JSON_LIST, true},
+        {"kty", VSM_JSON_TEXT, false}, {"crv", VSM_JSON_TEXT, false},
+        {"x", VSM_JSON_B64URL, false}, {"y", VSM_JSON_B64URL, false},
+        {"kid", VSM_JSON_TEXT, true},  {"use", VSM_JSON_TEXT, true},
+        {"alg", VSM_JSON_TEXT, true},  {"key_ops", VSM_JSON_LIST, true},
     };
     json_auto_t *object =
         vsm_json_load(jwk, VSM_JWK_BYTES_MAX, "the JWK", error);
@@ -141,7 +141,8 @@ static bool has_text(const json_t *list, const char *text)
     size_t i;
     json_t *value;
 
-    json_array_foreach(list, i, value) {
+    json_array_foreach(list, i, value)
+    {
         if (g_strcmp0(json_string_value(value), text) == 0) {
             return true;
         }
@@ -181,4 +182,11 @@ bool vsm_jwk_recipient(const char *jwk, char **ret_thumbprint, GError **error)
     }
     *ret_thumbprint = vsm_jwk_thumbprint(key);
     return true;
+}
+
+bool vsm_report_recipient(const char *jwk,
+                          char **ret_thumbprint,
+                          GError **error)
+{
+    return vsm_jwk_recipient(jwk, ret_thumbprint, error);
 }

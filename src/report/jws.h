@@ -24,7 +24,8 @@ G_BEGIN_DECLS
  * Returns: (transfer full): r and s, big-endian, each padded with leading
  *          zeros to 48 (ES384) or 32 (ES256) bytes; NULL with @error set
  */
-typedef GBytes *(*VsmJwsSigner)(GBytes *digest, gpointer opaque,
+typedef GBytes *(*VsmJwsSigner)(GBytes *digest,
+                                gpointer opaque,
                                 GError **error);
 
 /**
@@ -37,8 +38,12 @@ typedef GBytes *(*VsmJwsSigner)(GBytes *digest, gpointer opaque,
  * Errors: VSM_ERROR_INVALID, VSM_ERROR_LIMIT, VSM_ERROR_CRYPTO when the signer
  *         returns a signature of another length, and the signer's own.
  */
-bool vsm_jws_sign(const char *payload, const char *jwk, VsmJwsSigner signer,
-                  gpointer opaque, char **ret_jws, GError **error);
+bool vsm_jws_sign(const char *payload,
+                  const char *jwk,
+                  VsmJwsSigner signer,
+                  gpointer opaque,
+                  char **ret_jws,
+                  GError **error);
 
 /**
  * vsm_jws_kid:
@@ -59,7 +64,9 @@ bool vsm_jws_kid(const char *jws, char **ret_kid, GError **error);
  * Errors: VSM_ERROR_FORMAT, VSM_ERROR_LIMIT, VSM_ERROR_SIGNATURE,
  * VSM_ERROR_CRYPTO.
  */
-bool vsm_jws_verify(const char *jws, const char *jwk, char **ret_payload,
+bool vsm_jws_verify(const char *jws,
+                    const char *jwk,
+                    char **ret_payload,
                     GError **error);
 
 G_END_DECLS

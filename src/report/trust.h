@@ -6,22 +6,27 @@
 #pragma once
 
 #include <vsm/report.h>
-#include "report/claims.h"
+
+#include "crypto/keys.h"
+#include "tpm/structures.h"
 
 G_BEGIN_DECLS
+
+/* Sets of boot PCRs that one entry approves: old and new while updating. */
+#define VSM_TRUST_PCR_SETS_MAX 64
 
 /**
  * VsmTrustInput: a host's keys and boot state, all borrowed
  * @host_id: `iss` of its reports
  * @attester: "in-process" or "daemon"
  * @ak_public, @rk_public: TPMT_PUBLIC, marshalled; Names and JWKs are computed
- * @pcrs: boot PCRs as they are now; PCR 23 is ignored
+ * @pcrs: boot PCRs as they are now, approved by the entry
  * @boot_policy: "frozen" or "operator"
  */
 typedef struct {
     const char *host_id, *attester;
     GBytes *ak_public, *rk_public;
-    const VsmClaimsPcrs *pcrs;
+    const VsmTpmPcrs *pcrs;
     const char *boot_policy;
 } VsmTrustInput;
 
@@ -36,7 +41,27 @@ typedef struct {
  * Errors: VSM_ERROR_FORMAT when a public area is none of ours,
  *         VSM_ERROR_INVALID.
  */
-bool vsm_trust_build(const VsmTrustInput *input, char **ret_json,
+bool vsm_trust_build(const VsmTrustInput *input,
+                     char **ret_json,
                      GError **error);
+
+/**
+ * VsmTrustEntry: one host, checked
+ * @kid: thumbprint of @rk_jwk
+ * @in_process: kind of its attester; @allow_in_process: whether that will do
+ * @ak, @rk: public areas of the right kind; Names recomputed
+ * @ak_key: the AK for vsm_key_verify()
+ * @approved: of VsmTpmPcrs: boot states, any of which will do
+ */
+typedef struct {
+    char *host_id, *kid, *rk_jwk, *boot_policy;
+    bool in_process, allow_in_process;
+    VsmTpmKey *ak, *rk;
+    VsmKey *ak_key;
+    GArray *approved;
+} VsmTrustEntry;
+
+/* By the report key's thumbprint; borrowed; NULL when there is none. */
+const VsmTrustEntry *vsm_trust_find(const VsmTrust *trust, const char *kid);
 
 G_END_DECLS
