@@ -57,13 +57,31 @@ def canonical_request(claims, recipient_thumbprint=""):
     return b"".join(field(word.encode()) for word in words)
 
 
-def quote_qualification(claims, nonce, rk_name):
+def quote_qualification(claims, nonce, rk_name, recipient_thumbprint=""):
     """extraData that the quote must have."""
     quote = claims["quote"]
     return hashlib.sha384(b"".join(field(part) for part in (
         b"VSM-QUOTE-1", nonce, rk_name, unb64url(quote["sealed_name"]),
-        hashlib.sha384(canonical_request(claims)).digest(),
+        hashlib.sha384(canonical_request(
+            claims, recipient_thumbprint)).digest(),
         claims["vm"]["uuid"].encode()))).digest()
+
+
+def tpm_name(guest, key):
+    """Name of the AK or RK, read from the TPM itself.
+
+    The persistent key whose point is the JWK's; tpm2_readpublic prints
+    its Name.
+    """
+    jwk = json.loads(guest.vsm_status()[key])
+    point = unb64url(jwk["x"]).hex()
+    handles = guest.tpm.tool("tpm2_getcap", "handles-persistent").stdout
+    for handle in (line.strip("- ") for line in handles.splitlines()):
+        text = guest.tpm.tool("tpm2_readpublic", "-c", handle).stdout
+        if point in text.lower():
+            name = text.split("name:")[1].split()[0]
+            return bytes.fromhex(name)
+    raise AssertionError(f"no persistent key is the {key}")
 
 
 def pcr_file(pcrs):

@@ -1,0 +1,245 @@
+"""An attestation says match exactly when the state is the sealed one.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import time
+
+import pytest
+
+from vsmtest.qmp import QmpError
+from vsmtest.vsm import Refused
+
+WIDE = ("virtio-net", "virtio-rng", "virtio-serial", "virtio-balloon",
+        "e1000e", "xhci", "ahci")
+
+
+def test_match_right_after_loadvm_option(paused):
+    answer = paused.attest("boot")
+    assert answer.result == "match", answer.findings
+    assert answer.findings == []
+    assert answer.verdict["measured"] == paused.vsm_snapshot("boot")["state"]
+    assert answer.verdict["unsealed"] is True
+    assert paused.status() != "running"
+
+
+def test_match_right_after_savevm(guest):
+    guest.stop()
+    guest.savevm("one")
+    answer = guest.attest("one")
+    assert answer.result == "match", answer.findings
+    assert guest.status() == "paused"
+
+
+def test_match_right_after_loadvm(guest):
+    guest.serial.ask("dirty 10")
+    guest.stop()
+    guest.loadvm("boot")
+    answer = guest.attest("boot")
+    assert answer.result == "match", answer.findings
+
+
+def test_match_after_a_rollback_into_a_paused_vm(guest):
+    guest.serial.ask("dirty 10")
+    guest.stop()
+    assert guest.rollback("boot").result == "match"
+    answer = guest.attest("boot")
+    assert answer.result == "match", answer.findings
+
+
+def test_match_later_on_the_wall_clock(paused):
+    assert paused.attest("boot").result == "match"
+    time.sleep(20)
+    answer = paused.attest("boot")
+    assert answer.result == "match", answer.findings
+
+
+def test_mismatch_after_the_guest_ran_names_what_was_written(guest):
+    guest.serial.ask("dirty 64")
+    answer = guest.attest("boot")
+    assert answer.result == "mismatch"
+    ranges = answer.ram_ranges()
+    assert {block for block, _, _ in ranges} == {"pc.ram"}
+    assert sum(count for _, _, count in ranges) >= 64 * 4096
+    assert all(offset % 4096 == 0 and count % 4096 == 0
+               for _, offset, count in ranges)
+    assert answer.found("vcpu")
+    assert guest.status() == "running"
+    assert guest.serial.ask("memget") == "golden"
+
+
+def test_mismatch_after_one_byte_of_ram_changed(paused):
+    address = 0x1234567
+    gdb = paused.gdb()
+    gdb.flip_byte(address)
+    answer = paused.attest("boot")
+    assert answer.result == "mismatch"
+    assert answer.ram_ranges() == [("pc.ram", address & ~0xfff, 4096)]
+    assert len(answer.findings) == 1
+    gdb.flip_byte(address)
+    assert paused.attest("boot").result == "match"
+    gdb.close()
+
+
+def test_mismatch_after_one_register_changed(paused):
+    gdb = paused.gdb()
+    gdb.flip_register()
+    answer = paused.attest("boot")
+    assert answer.result == "mismatch"
+    assert [finding["kind"] for finding in answer.findings] == ["vcpu"]
+    assert answer.findings[0]["where"].startswith("cpu/0")
+    gdb.flip_register()
+    assert paused.attest("boot").result == "match"
+    gdb.close()
+
+
+def test_mismatch_names_the_vcpu_that_changed(machines):
+    guest = machines.new(vcpus=2).start()
+    guest.stop()
+    guest.savevm("two")
+    gdb = guest.gdb()
+    gdb.flip_register(thread=2)
+    answer = guest.attest("two")
+    assert answer.result == "mismatch"
+    assert [(finding["kind"], finding["where"])
+            for finding in answer.findings] == [("vcpu", "cpu/1")]
+    gdb.close()
+
+
+def test_mismatch_after_one_device_register_changed(paused):
+    paused.hmp("o /1x 0x3ff 0x5a")      # scratch register of COM1
+    answer = paused.attest("boot")
+    assert answer.result == "mismatch"
+    assert [finding["kind"] for finding in answer.findings] == ["device"]
+    assert "serial" in answer.findings[0]["where"]
+
+
+def test_mismatch_after_a_cmos_byte_changed(paused):
+    paused.hmp("o /1x 0x70 0x40")
+    paused.hmp("o /1x 0x71 0x5a")
+    answer = paused.attest("boot")
+    assert answer.result == "mismatch"
+    assert answer.found("device", "mc146818rtc")
+
+
+def test_mismatch_after_a_link_went_down(paused):
+    paused.qmp.command("set_link", name="n0", up=False)
+    answer = paused.attest("boot")
+    assert answer.result == "mismatch"
+    assert answer.found("device", "virtio-net")
+
+
+@pytest.mark.parametrize("machine", ["pc", "q35"])
+def test_match_with_every_device(machines, machine):
+    guest = machines.new(machine=machine, machine_options="hpet=off",
+                         memory_mib=192, vcpus=2, flavour="full", vtpm=True,
+                         devices=WIDE).start()
+    drivers = guest.serial.ask("devices")
+    for driver in ("e1000e", "xhci_hcd", "ahci", "virtio_net", "virtio_blk",
+                   "virtio_rng", "usbhid", "tpm0"):
+        assert driver in drivers
+    guest.serial.ask("rtc on")
+    guest.savevm("all")
+    guest.serial.ask("dirty 16")
+    assert guest.attest("all").result == "mismatch"
+    guest.stop()
+    guest.savevm("all")
+    time.sleep(2)
+    answer = guest.attest("all")
+    assert answer.result == "match", answer.findings
+    guest.loadvm("all")
+    time.sleep(2)
+    answer = guest.attest("all")
+    assert answer.result == "match", answer.findings
+    guest.cont()
+    guest.serial.ask("dirty 16")
+    guest.stop()
+    assert guest.rollback("all").result == "match"
+    answer = guest.attest("all")
+    assert answer.result == "match", answer.findings
+    guest.restart(loadvm="all", paused=True)
+    time.sleep(2)
+    answer = guest.attest("all")
+    assert answer.result == "match", answer.findings
+    guest.cont()
+    guest.serial.ask("ping")
+
+
+# Refused by policy, before the VM is paused
+
+def refused(guest, code, snapshot="boot"):
+    """Attests, expects the refusal and that the guest never stopped."""
+    guest.qmp.events.clear()
+    with pytest.raises(Refused) as caught:
+        guest.attest(snapshot)
+    assert caught.value.code == code, caught.value.text
+    assert not caught.value.vm_changed
+    assert guest.qmp.seen("STOP") == []
+    return caught.value.text
+
+
+def test_changed_boot_pcr_is_refused(guest):
+    guest.tpm.extend({4: b"\xee" * 48})
+    text = refused(guest, "boot")
+    assert "PCR 4" in text
+    assert guest.status() == "running"
+    assert guest.serial.ask("memget") == "golden"
+
+
+def test_changed_boot_pcr_refuses_a_load_and_a_save(guest):
+    guest.tpm.extend({0: b"\xee" * 48})
+    for action in (guest.loadvm, guest.savevm):
+        with pytest.raises(QmpError, match="PCR 0"):
+            action("boot")
+    assert guest.status() == "running"
+    assert guest.vsm_tags() == ["boot"]
+    assert guest.serial.ask("memget") == "golden"
+
+
+def test_a_pcr_that_is_not_bound_changes_nothing(paused):
+    paused.tpm.extend({10: b"\xee" * 48})
+    assert paused.attest("boot").result == "match"
+
+
+def test_another_qemu_binary_is_refused(machines, golden, tmp_path):
+    other = tmp_path / "qemu-system-x86_64"
+    other.write_bytes(open(golden.argv()[0], "rb").read() + b"\0")
+    other.chmod(0o755)
+    guest = machines.copy(golden, qemu=str(other))
+    guest.start()
+    refused(guest, "hypervisor")
+    assert guest.status() == "running"
+
+
+@pytest.mark.parametrize("changes, word", [
+    ({"vcpus": 2}, "cpu"),
+    ({"memory_mib": 160}, "ram"),
+    ({"mac": "52:54:00:00:00:02"}, "52:54:00:00:00:02"),
+    ({"devices": ("virtio-net",)}, "rng"),
+    ({"machine": "pc"}, "machine"),
+    ({"kernel_line": "console=ttyS0 quiet"}, "append"),
+])
+def test_another_configuration_is_refused(machines, golden, changes, word):
+    guest = machines.copy(golden, **changes)
+    guest.start(boot=False)
+    text = refused(guest, "config")
+    assert word in text.lower()
+    assert guest.status() == "running"
+
+
+def test_another_vm_has_no_such_snapshot(machines, golden):
+    guest = machines.copy(golden, uuid="99999999-2222-4333-8444-555555555555")
+    guest.start(boot=False)
+    refused(guest, "not-found")
+
+
+def test_on_mismatch_is_for_runtime_scope_only(machines, golden):
+    guest = machines.copy(golden, options="on-mismatch=pause")
+    guest.start(loadvm="boot")
+    guest.serial.ask("dirty 1")
+    assert guest.attest("boot").result == "mismatch"
+    assert guest.status() == "running"
+
+
+def test_runtime_scope_is_refused_until_it_is_built(guest):
+    with pytest.raises(QmpError, match="runtime"):
+        guest.attest("boot", scope="runtime")

@@ -1,0 +1,362 @@
+"""Bad input gets a clear error and leaves everything else intact.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from vsmtest import paths
+from vsmtest.guest import Exited
+from vsmtest.proxy import NV_EXTEND
+from vsmtest.qmp import QmpError
+from vsmtest.vsm import Refused, b64url
+
+
+def intact(guest, tags=("boot",)):
+    """The guest runs, answers, and "boot" still loads."""
+    assert guest.status() == "running"
+    assert guest.serial.ask("memget") == "golden"
+    assert guest.vsm_tags() == sorted(tags)
+    guest.loadvm("boot")
+    assert guest.serial.ask("memget") == "golden"
+
+
+def record_folder(guest, tag="boot"):
+    """The folder of a sealed snapshot in the store."""
+    return (guest.state_dir / "vm" / guest.config.uuid /
+            guest.vsm_snapshot(tag)["id"])
+
+
+def flip(path, offset=None):
+    """Flips a bit in the middle of a file, or where told."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 if offset is None else offset] ^= 0x01
+    path.chmod(0o600)
+    path.write_bytes(data)
+
+
+# Requests
+
+@pytest.mark.parametrize("command",
+                         ["vsm-attest", "vsm-verify", "vsm-rollback"])
+def test_unknown_snapshot(guest, command):
+    with pytest.raises((QmpError, Refused), match="nosuch"):
+        guest.finish_vsm(*guest.start_vsm(command, "nosuch"))
+    intact(guest)
+
+
+def test_unknown_snapshot_in_ordinary_commands(guest):
+    with pytest.raises(QmpError, match="nosuch"):
+        guest.loadvm("nosuch")
+    with pytest.raises(QmpError, match="nosuch"):
+        guest.snapshot_load("nosuch")
+    intact(guest)
+
+
+def test_loadvm_option_with_an_unknown_snapshot_ends_qemu(off):
+    with pytest.raises(Exited, match="nosuch"):
+        off.start(loadvm="nosuch")
+    off.start(loadvm="boot")
+    assert off.serial.ask("memget") == "golden"
+
+
+@pytest.mark.parametrize("nonce", ["", "AAAA", b64url(bytes(7)),
+                                   b64url(bytes(65)), "not base64url!",
+                                   "AAECAwQFBgcICQoLDA0ODw=="])
+def test_bad_nonce_is_refused_at_once(guest, nonce):
+    for command in ("vsm-attest", "vsm-verify", "vsm-rollback"):
+        arguments = {"job_id": "j", "snapshot": "boot", "nonce": nonce}
+        if command == "vsm-attest":
+            arguments["scope"] = "full"
+        with pytest.raises(QmpError, match="nonce"):
+            guest.qmp.command(command, **arguments)
+    assert guest.qmp.job("j") is None
+    assert guest.status() == "running"
+
+
+def test_shortest_and_longest_nonce_are_accepted(paused):
+    assert paused.attest("boot", nonce=bytes(8)).result == "match"
+    assert paused.attest("boot", nonce=bytes(64)).result == "match"
+
+
+@pytest.mark.parametrize("recipient", [
+    "{}", "no json", '{"kty":"RSA","n":"AQAB","e":"AQAB"}',
+    '{"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA"}',
+    '{"kty":"EC","crv":"secp256k1","x":"AAAA","y":"AAAA"}',
+])
+def test_bad_recipient_is_refused(paused, recipient):
+    with pytest.raises(QmpError, match="(?i)recipient|key|jwk"):
+        paused.attest("boot", recipient=recipient)
+    assert paused.attest("boot").result == "match"
+
+
+def test_tag_of_32_hex_digits_is_refused_at_save(guest):
+    with pytest.raises(QmpError, match="hex"):
+        guest.savevm("0123456789abcdef0123456789abcdef")
+    intact(guest)
+
+
+def test_tag_that_equals_anothers_qcow2_id(guest):
+    """Snapshot "1" is not the one whose id on the disk is 1."""
+    boot_id = guest.image.entry("boot").id
+    guest.serial.ask("mem other")
+    guest.savevm(boot_id)
+    guest.serial.ask("mem later")
+    guest.loadvm(boot_id)
+    assert guest.serial.ask("memget") == "other"
+    guest.loadvm("boot")
+    assert guest.serial.ask("memget") == "golden"
+    assert guest.rollback(f"tag:{boot_id}").result == "match"
+    assert guest.serial.ask("memget") == "other"
+    guest.delvm(boot_id)
+    assert guest.vsm_tags() == ["boot"]
+    guest.loadvm("boot")
+    assert guest.serial.ask("memget") == "golden"
+
+
+@pytest.mark.parametrize("name", ["multifd", "mapped-ram",
+                                  "x-ignore-shared"])
+def test_unsafe_capability_is_refused_at_save(guest, name):
+    guest.qmp.command("migrate-set-capabilities", capabilities=[
+        {"capability": name, "state": True}])
+    with pytest.raises(QmpError, match=name):
+        guest.savevm("one")
+    guest.qmp.command("migrate-set-capabilities", capabilities=[
+        {"capability": name, "state": False}])
+    intact(guest)
+
+
+# Snapshots that VSM did not make
+
+def test_snapshot_made_by_qemu_img_is_refused(off):
+    paths.run([paths.qemu_img(), "snapshot", "-c", "foreign",
+               str(off.disks[0])])
+    off.start(loadvm="boot")
+    for load in (off.loadvm, off.snapshot_load):
+        with pytest.raises(QmpError, match="foreign"):
+            load("foreign")
+    intact(off)
+    off.delvm("foreign")
+    assert off.qcow2_tags() == ["boot"]
+
+
+def test_unsealed_snapshot_with_vmstate_is_refused(machines, golden):
+    plain = machines.copy(golden, object="").start()
+    plain.savevm("unsealed")
+    plain.quit()
+    plain.config.object = "vm-snapshot-manager"
+    plain.start(loadvm="boot")
+    with pytest.raises(QmpError, match="sealed"):
+        plain.loadvm("unsealed")
+    assert plain.qmp.event("VSM_REFUSED")["code"] == "not-sealed"
+    intact(plain)
+    plain.quit()
+    with pytest.raises(Exited, match="sealed"):
+        plain.start(loadvm="unsealed")
+    plain.config.options = "require-sealed=off"
+    plain.start(loadvm="unsealed")
+    assert plain.status() == "running"
+    assert plain.vsm_status()["require-sealed"] is False
+
+
+def test_snapshot_of_stock_qemu_is_refused(machines, golden):
+    """The unpatched binary writes a snapshot of its own into the disk."""
+    guest = machines.copy(golden, object="", qemu=paths.stock_qemu()).start()
+    guest.savevm("stock")
+    guest.quit()
+    guest.config.object, guest.config.qemu = "vm-snapshot-manager", ""
+    guest.start(loadvm="boot")
+    with pytest.raises(QmpError, match="sealed"):
+        guest.loadvm("stock")
+    intact(guest)
+
+
+def test_incoming_migration_is_refused(off):
+    with pytest.raises((Exited, AssertionError)):
+        off.config.extra = ("-incoming", f"file:{off.home / 'nosuch'}")
+        off.start(boot=False)
+        raise AssertionError(off.stderr())
+
+
+# The store
+
+@pytest.mark.parametrize("part", ["metadata", "manifest", "stream", "map",
+                                  "leaves", "skeleton"])
+def test_damaged_record_is_refused(guest, part):
+    """Seen when it is read: by a load, or already when it is opened."""
+    flip(record_folder(guest) / part)
+    with pytest.raises(QmpError, match="(?i)" + part):
+        guest.loadvm("boot")
+    with pytest.raises(Refused) as caught:
+        guest.rollback("boot")
+    assert caught.value.code in ("tampered", "format")
+    assert guest.status() == "running"
+    assert guest.serial.ask("memget") == "golden"
+    guest.savevm("another")
+    guest.loadvm("another")
+
+
+@pytest.mark.parametrize("part", ["metadata", "manifest", "stream", "map",
+                                  "leaves", "skeleton"])
+def test_truncated_or_missing_record_is_refused(guest, part):
+    path = record_folder(guest) / part
+    path.chmod(0o600)
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(QmpError):
+        guest.loadvm("boot")
+    path.unlink()
+    with pytest.raises(QmpError):
+        guest.loadvm("boot")
+    assert guest.status() == "running"
+    assert guest.serial.ask("memget") == "golden"
+
+
+@pytest.mark.parametrize("name", ["catalogue", "host"])
+def test_damaged_store_stops_qemu_at_start_with_a_reason(off, name):
+    flip(off.state_dir / name)
+    with pytest.raises(Exited, match=name):
+        off.start(loadvm="boot")
+
+
+def test_wrong_secret_is_refused(off):
+    flip(off.secret)
+    with pytest.raises(Exited, match="(?i)secret|host"):
+        off.start(loadvm="boot")
+
+
+def test_older_copy_of_the_store_is_refused(guest):
+    old = guest.home / "old"
+    shutil.copytree(guest.state_dir, old)
+    guest.delvm("boot")
+    guest.quit()
+    shutil.rmtree(guest.state_dir)
+    shutil.copytree(old, guest.state_dir)
+    with pytest.raises(Exited, match="(?i)older|replay"):
+        guest.start(loadvm="boot")
+
+
+def test_prepared_catalogue_of_another_time_is_not_adopted(guest):
+    """Neither the older catalogue nor a forged next one is taken."""
+    shutil.copy(guest.state_dir / "catalogue",
+                guest.state_dir / "catalogue.next")
+    guest.savevm("one")
+    guest.restart(loadvm="one")
+    assert guest.vsm_tags() == ["boot", "one"]
+
+
+def test_store_in_use_is_refused_and_the_holder_named(machines, guest):
+    second = machines.copy(guest)
+    second.state_dir, second.tpm = guest.state_dir, guest.tpm
+    second.secret = guest.secret
+    with pytest.raises(Exited, match=str(guest.pid())):
+        second.start(boot=False)
+    second.tpm = machines.new().tpm     # not this test's to stop twice
+    intact(guest)
+
+
+def test_secret_inside_the_store_is_refused(off):
+    off.secret.rename(off.state_dir / "secret")
+    off.secret = off.state_dir / "secret"
+    with pytest.raises(Exited, match="secret"):
+        off.start(loadvm="boot")
+
+
+def test_state_directory_that_cannot_be_made(machines):
+    guest = machines.new()
+    guest.create()
+    guest.state_dir.rmdir()
+    guest.state_dir.write_text("a file")
+    with pytest.raises(Exited, match=str(guest.state_dir)):
+        guest.start(boot=False)
+
+
+def test_state_directory_that_cannot_be_written(guest):
+    """Root writes everywhere, so the folder is made immutable instead."""
+    folder = guest.state_dir / "vm" / guest.config.uuid
+    done = subprocess.run(["chattr", "+i", folder], check=False)
+    if done.returncode:
+        # no such flag on this file system: a file stands in the way
+        shutil.move(folder, guest.home / "moved")
+        folder.write_text("")
+    try:
+        with pytest.raises(QmpError, match="state|vm"):
+            guest.savevm("one")
+        assert guest.status() == "running"
+        assert guest.serial.ask("memget") == "golden"
+        assert "one" not in guest.qcow2_tags()
+    finally:
+        subprocess.run(["chattr", "-i", folder], check=False)
+        if (guest.home / "moved").exists():
+            folder.unlink()
+            shutil.move(guest.home / "moved", folder)
+    intact(guest)
+
+
+@pytest.fixture
+def small_folder(tmp_path):
+    """A file system of 16 MiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    paths.run(["mount", "-t", "tmpfs", "-o", "size=16m,mode=0700", "tmpfs",
+               str(folder)])
+    yield folder
+    paths.run(["umount", "-l", str(folder)])
+
+
+def test_store_full_is_refused_before_the_vm_stops(machines, small_folder):
+    guest = machines.new()
+    guest.create()
+    guest.state_dir.rmdir()
+    guest.state_dir.symlink_to(small_folder)
+    guest.state_dir = small_folder
+    guest.start()
+    guest.savevm("one")
+    (small_folder / "ballast").write_bytes(
+        bytes(os.statvfs(small_folder).f_bavail * 4096 - 65536))
+    guest.qmp.events.clear()
+    with pytest.raises(QmpError, match="(?i)space"):
+        guest.savevm("two")
+    assert guest.qmp.seen("STOP") == []
+    assert guest.status() == "running"
+    assert guest.vsm_tags() == ["one"]
+    (small_folder / "ballast").unlink()
+    guest.loadvm("one")
+    guest.savevm("two")
+
+
+def test_disk_full_while_saving_keeps_the_old_snapshot(guest):
+    """A limit on the size of files stands for a full disk."""
+    size = guest.disks[0].stat().st_size
+    old = guest.vsm_snapshot("boot")
+    paths.run(["prlimit", f"--fsize={size + (8 << 20)}",
+               "--pid", str(guest.pid())])
+    with pytest.raises(QmpError):
+        guest.savevm("boot")
+    paths.run(["prlimit", "--fsize=unlimited", "--pid", str(guest.pid())])
+    assert guest.status() == "running"
+    assert guest.vsm_snapshot("boot") == old
+    assert guest.qcow2_tags() == ["boot"]
+    intact(guest)
+
+
+# Commit
+
+def test_refused_commit_leaves_no_trace(guest):
+    guest.tpm.proxy.fail(NV_EXTEND, 0x101, times=100)
+    with pytest.raises(QmpError):
+        guest.savevm("one")
+    guest.tpm.proxy.fail(NV_EXTEND, 0, times=0)
+    assert guest.qcow2_tags() == ["boot"]
+    intact(guest)
+
+
+def test_lost_answer_of_the_commit_is_settled(guest):
+    guest.tpm.proxy.lose_answer(NV_EXTEND)
+    guest.savevm("one")
+    assert guest.vsm_tags() == ["boot", "one"]
+    guest.restart(loadvm="one")
+    assert guest.vsm_tags() == ["boot", "one"]
+    assert guest.serial.ask("memget") == "golden"

@@ -1,0 +1,208 @@
+"""While a job runs the monitors live, and what would disturb it is refused.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import time
+
+import pytest
+
+from vsmtest import wait
+from vsmtest.guest import Config, Guest
+from vsmtest.qmp import QmpError
+from vsmtest.vsm import Refused
+
+RAM_MIB = 768
+
+
+@pytest.fixture(scope="module")
+def big_machine():
+    """RAM that is full of something, so that hashing takes a while."""
+    guest = Guest(Config(memory_mib=RAM_MIB, machine_options=(
+        "memory-backend=ram0"), devices=("virtio-net",)))
+    fill = guest.home / "ram"
+    with open(fill, "wb") as file:
+        for number in range(RAM_MIB):
+            file.write(number.to_bytes(2, "big") * (1 << 19))
+    guest.config.extra = (
+        "-object", f"memory-backend-file,id=ram0,size={RAM_MIB}M,"
+        f"mem-path={fill},share=off", "-device", "pcie-root-port,id=port0")
+    try:
+        guest.start()
+        guest.savevm("big")
+        yield guest
+    finally:
+        guest.cleanup()
+
+
+@pytest.fixture
+def big(big_machine):
+    """The machine, running, nothing under way."""
+    assert big_machine.vsm_status()["state"] == "idle"
+    big_machine.qmp.events.clear()
+    yield big_machine
+
+
+def paused_by_attest(guest):
+    """Starts an attestation and waits until it paused the guest."""
+    job = guest.start_vsm("vsm-attest", "big")
+    guest.qmp.event("STOP")
+    return job
+
+
+def ends_well(guest, job):
+    """The attestation ends with an answer, the guest runs on."""
+    assert guest.finish_vsm(*job).result == "mismatch"
+    assert guest.status() == "running"
+    assert guest.serial.ask("ping") == ""
+
+
+def answers_quickly(monitor):
+    """query-status, and how long it took."""
+    begin = time.monotonic()
+    monitor.command("query-status")
+    return time.monotonic() - begin
+
+
+def test_both_monitors_answer_while_ram_is_hashed(big):
+    job = paused_by_attest(big)
+    times = []
+    while not big.qmp.seen("RESUME") and len(times) < 1000:
+        times += [answers_quickly(big.qmp), answers_quickly(big.qmp2)]
+    assert len(times) >= 6, "the job was over before anything was asked"
+    assert max(times) < 0.5
+    ends_well(big, job)
+
+
+@pytest.mark.parametrize("command, arguments", [
+    ("cont", {}),
+    ("migrate", {"uri": "exec:cat >/dev/null"}),
+    ("device_add", {"driver": "virtio-rng-pci", "bus": "port0",
+                    "id": "late"}),
+    ("vsm-attest", {"job-id": "second", "snapshot": "big", "scope": "full",
+                    "nonce": "AAECAwQFBgcICQoLDA0ODw"}),
+    ("vsm-verify", {"job-id": "second", "snapshot": "big",
+                    "nonce": "AAECAwQFBgcICQoLDA0ODw"}),
+    ("vsm-rollback", {"job-id": "second", "snapshot": "big",
+                      "nonce": "AAECAwQFBgcICQoLDA0ODw"}),
+    ("object-del", {"id": "vsm0"}),
+])
+def test_command_is_refused_while_ram_is_hashed(big, command, arguments):
+    job = paused_by_attest(big)
+    with pytest.raises(QmpError):
+        big.qmp2.command(command, **{key.replace("-", "_"): value
+                                     for key, value in arguments.items()})
+    assert big.qmp.seen("RESUME") == [], "refused too late to count"
+    ends_well(big, job)
+    assert big.qmp.job("second") is None
+
+
+@pytest.mark.parametrize("line", ["savevm late", "loadvm big", "delvm big",
+                                  "cont"])
+def test_human_command_is_refused_while_ram_is_hashed(big, line):
+    job = paused_by_attest(big)
+    text = big.qmp2.hmp(line)
+    assert "Error" in text
+    ends_well(big, job)
+    assert big.vsm_tags() == ["big"]
+
+
+@pytest.mark.parametrize("command", ["snapshot-save", "snapshot-load",
+                                     "snapshot-delete"])
+def test_snapshot_job_is_refused_while_ram_is_hashed(big, command):
+    job = paused_by_attest(big)
+    arguments = {"job_id": "late", "tag": "big", "devices": ["disk0"]}
+    if command != "snapshot-delete":
+        arguments["vmstate"] = "disk0"
+    with pytest.raises(QmpError):
+        big.qmp2.command(command, **arguments)
+        big.qmp2.finish_job("late")
+    ends_well(big, job)
+    assert big.vsm_tags() == ["big"]
+
+
+def test_unplug_is_refused_while_ram_is_hashed(big):
+    big.qmp.command("device_add", driver="virtio-rng-pci", bus="port0",
+                    id="rng9")
+    try:
+        job = paused_by_attest(big)
+        with pytest.raises(QmpError):
+            big.qmp2.command("device_del", id="rng9")
+    except Refused as refusal:      # a device that was not there at the seal
+        assert refusal.code == "config"
+    else:
+        ends_well(big, job)
+    finally:
+        big.restart(loadvm="big")
+        big.serial.ask("ping")
+
+
+def test_cancel_ends_the_job_and_the_guest_runs_on(big):
+    job, _ = paused_by_attest(big)
+    big.qmp2.command("job-cancel", id=job)
+    wait.until("end of the job", lambda: big.vsm_status()["state"] == "idle")
+    assert big.status() == "running"
+    big.serial.ask("ping")
+    with pytest.raises(QmpError):
+        big.qmp.command("query-vsm-report", job_id=job)
+
+
+def test_progress_grows_to_the_end(big):
+    job = big.start_vsm("vsm-verify", "big")
+    seen = []
+    while True:
+        entry = big.qmp.job(job[0])
+        if not entry or entry["status"] == "concluded":
+            break
+        if entry["total-progress"]:
+            seen.append(entry["current-progress"] / entry["total-progress"])
+    assert big.finish_vsm(*job).result == "match"
+    assert len(set(seen)) >= 3, seen
+    assert seen == sorted(seen)
+    assert 0 <= seen[0] < seen[-1] <= 1
+
+
+def test_guest_runs_while_the_stored_snapshot_is_verified(big):
+    job = big.start_vsm("vsm-verify", "big")
+    assert answers_quickly(big.qmp) < 0.5
+    assert answers_quickly(big.qmp2) < 0.5
+    assert big.status() == "running"
+    big.serial.ask("ping", timeout=5)
+    assert big.finish_vsm(*job).result == "match"
+    assert big.qmp.seen("STOP") == []
+
+
+def test_pause_is_reported_and_real(big):
+    answer = big.attest("big")
+    assert 0 < answer.verdict["pause-ms"] < 60000
+    assert answer.verdict["bytes-hashed"] >= RAM_MIB << 20
+
+
+def test_quit_while_ram_is_hashed_ends_qemu(machines, big_machine):
+    """Runs last in this file: it ends the shared machine."""
+    paused_by_attest(big_machine)
+    big_machine.qmp2.command("quit")
+    assert big_machine.wait_exit(30) == 0
+    big_machine.start(loadvm="big")
+    assert big_machine.vsm_tags() == ["big"]
+
+
+# The TPM is slow
+
+def test_monitors_answer_while_the_tpm_does_not(guest):
+    guest.tpm.proxy.hold()
+    job = guest.start_vsm("vsm-attest", "boot")
+    for _ in range(20):
+        assert answers_quickly(guest.qmp) < 0.5
+        assert answers_quickly(guest.qmp2) < 0.5
+        time.sleep(0.05)
+    assert guest.status() == "running"
+    assert guest.serial.ask("ping") == ""
+    guest.tpm.proxy.release()
+    assert guest.finish_vsm(*job).result == "mismatch"
+
+
+def test_quit_while_the_tpm_does_not_answer(guest):
+    guest.tpm.proxy.hold()
+    guest.start_vsm("vsm-attest", "boot")
+    guest.qmp2.command("quit")
+    assert guest.wait_exit(30) == 0

@@ -1,0 +1,202 @@
+"""Every way to make, load and delete a snapshot is sealed and checked.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import pytest
+
+from vsmtest.qmp import QmpError
+from vsmtest.proxy import CREATE
+
+
+def save_with_hmp(guest, tag):
+    guest.savevm(tag)
+
+
+def save_with_job(guest, tag):
+    guest.snapshot_save(tag)
+
+
+def load_with_hmp(guest, tag):
+    guest.loadvm(tag)
+
+
+def load_with_job(guest, tag):
+    guest.snapshot_load(tag)
+
+
+def delete_with_hmp(guest, tag):
+    guest.delvm(tag)
+
+
+def delete_with_job(guest, tag):
+    guest.snapshot_delete(tag)
+
+
+saves = pytest.mark.parametrize("save", [save_with_hmp, save_with_job])
+loads = pytest.mark.parametrize("load", [load_with_hmp, load_with_job])
+deletes = pytest.mark.parametrize("delete",
+                                  [delete_with_hmp, delete_with_job])
+
+
+@saves
+def test_save_seals_lists_and_runs_on(guest, save):
+    save(guest, "one")
+    sealed = guest.qmp.event("VSM_SNAPSHOT_SEALED", tag="one")
+    entry = guest.vsm_snapshot("one")
+    assert entry["id"] == sealed["id"]
+    assert entry["state"] == sealed["state"]
+    assert entry["verified"] and entry["on-disks"] == "present"
+    assert guest.qcow2_tags() == ["boot", "one"]
+    assert guest.status() == "running"
+    assert guest.serial.ask("memget") == "golden"
+
+
+def test_save_without_a_name_is_sealed(guest):
+    guest.hmp("savevm")
+    tag = guest.qmp.event("VSM_SNAPSHOT_SEALED")["tag"]
+    assert tag.startswith("vm-")
+    assert guest.vsm_tags() == sorted(["boot", tag])
+
+
+def test_save_of_a_paused_vm_leaves_it_paused(guest):
+    guest.stop()
+    guest.savevm("one")
+    assert guest.status() == "paused"
+    assert guest.vsm_tags() == ["boot", "one"]
+
+
+@loads
+def test_load_goes_back_in_ram_and_on_disk_and_runs_on(guest, load):
+    guest.serial.ask("mem changed")
+    guest.serial.ask("put changed")
+    load(guest, "boot")
+    assert guest.status() == "running"
+    assert guest.serial.ask("memget") == "golden"
+    assert guest.serial.ask("get") == "golden"
+
+
+@loads
+def test_load_into_a_paused_vm_leaves_it_paused(guest, load):
+    guest.stop()
+    load(guest, "boot")
+    assert guest.status() == "paused"
+    guest.cont()
+    assert guest.serial.ask("memget") == "golden"
+
+
+def test_loadvm_option_goes_back_in_a_new_process(guest):
+    guest.serial.ask("put changed")
+    guest.restart(loadvm="boot")
+    assert guest.serial.ask("memget") == "golden"
+    assert guest.serial.ask("get") == "golden"
+
+
+@deletes
+def test_delete_removes_snapshot_and_record(guest, delete):
+    guest.savevm("one")
+    delete(guest, "one")
+    assert guest.vsm_tags() == ["boot"]
+    assert guest.qcow2_tags() == ["boot"]
+    records = list((guest.state_dir / "vm" / guest.config.uuid).iterdir())
+    assert len(records) == 1
+    with pytest.raises(QmpError, match="one"):
+        guest.snapshot_load("one")
+
+
+def test_deleting_the_last_snapshot_leaves_an_empty_list(guest):
+    guest.delvm("boot")
+    assert guest.vsm_snapshots() == []
+    guest.savevm("again")
+    assert guest.vsm_tags() == ["again"]
+
+
+def test_overwriting_replaces_the_old_snapshot(guest):
+    old = guest.vsm_snapshot("boot")
+    guest.serial.ask("mem newer")
+    guest.savevm("boot")
+    new = guest.vsm_snapshot("boot")
+    assert len(guest.vsm_snapshots()) == 1
+    assert new["id"] != old["id"] and new["state"] != old["state"]
+    assert guest.qcow2_tags() == ["boot"]
+    guest.serial.ask("mem newest")
+    guest.loadvm("boot")
+    assert guest.serial.ask("memget") == "newer"
+
+
+def test_failed_overwriting_keeps_the_old_snapshot(guest):
+    old = guest.vsm_snapshot("boot")
+    guest.tpm.proxy.fail(CREATE, 0x101, times=100)
+    with pytest.raises(QmpError):
+        guest.savevm("boot")
+    guest.tpm.proxy.fail(CREATE, 0, times=0)
+    assert guest.status() == "running"
+    assert guest.qcow2_tags() == ["boot"]
+    assert guest.vsm_snapshot("boot") == old
+    guest.loadvm("boot")
+    assert guest.serial.ask("memget") == "golden"
+
+
+def test_snapshot_list_is_the_same_in_a_new_process(guest):
+    guest.savevm("one")
+    before = guest.vsm_snapshots()
+    guest.restart(loadvm="one")
+    assert guest.vsm_snapshots() == before
+
+
+def test_snapshot_covers_and_restores_two_disks(machines):
+    guest = machines.new(extra_disk=True).start()
+    guest.serial.ask("put first")
+    guest.serial.ask("sh echo first | dd of=/dev/vdb conv=fsync")
+    guest.savevm("two")
+    assert guest.qcow2_tags(0) == guest.qcow2_tags(1) == ["two"]
+    guest.serial.ask("put second")
+    guest.serial.ask("sh echo second | dd of=/dev/vdb conv=fsync")
+    guest.loadvm("two")
+    assert guest.serial.ask("get") == "first"
+    assert "first" in guest.serial.ask("sh head -c 5 /dev/vdb")
+    guest.delvm("two")
+    assert guest.qcow2_tags(0) == guest.qcow2_tags(1) == []
+
+
+def test_loading_a_part_of_the_disks_is_refused(machines):
+    guest = machines.new(extra_disk=True).start()
+    guest.savevm("two")
+    with pytest.raises(QmpError, match="disk"):
+        guest.qmp.run_job("snapshot-load", tag="two", vmstate="disk0",
+                          devices=["disk0"])
+    assert guest.status() == "running"
+
+
+def test_deleting_one_disks_half_is_refused(guest):
+    with pytest.raises(QmpError, match="boot"):
+        guest.qmp.command("blockdev-snapshot-delete-internal-sync",
+                          device="disk0", name="boot")
+    assert guest.qcow2_tags() == ["boot"]
+    assert guest.vsm_snapshot("boot")["on-disks"] == "present"
+
+
+def test_the_object_cannot_be_deleted_or_changed(guest):
+    with pytest.raises(QmpError):
+        guest.qmp.command("object-del", id="vsm0")
+    with pytest.raises(QmpError):
+        guest.qmp.command("qom-set", path="/objects/vsm0",
+                          property="require-sealed", value=False)
+    assert guest.vsm_status()["require-sealed"] is True
+
+
+def test_hmp_shows_status_and_runs_the_three_commands(paused):
+    assert "boot" in paused.hmp("info vsm")
+    helptext = paused.hmp("help")
+    for command in ("vsm-attest", "vsm-verify", "vsm-rollback"):
+        assert command.replace("-", "_") in helptext or command in helptext
+
+
+def test_without_the_object_qemu_is_stock(machines):
+    guest = machines.new(object="").start()
+    guest.savevm("plain")
+    guest.serial.ask("mem changed")
+    guest.loadvm("plain")
+    assert guest.serial.ask("memget") == ""
+    guest.delvm("plain")
+    with pytest.raises(QmpError, match="vm-snapshot-manager"):
+        guest.vsm_status()

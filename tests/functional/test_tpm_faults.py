@@ -1,0 +1,190 @@
+"""A host TPM that is absent, hung or lying costs the operation, no more.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import hashlib
+import time
+
+import pytest
+
+from vsmtest import proxy
+from vsmtest.guest import Exited
+from vsmtest.qmp import QmpError
+from vsmtest.vsm import Refused
+
+DEADLINE = 45       # seconds: more than a request may take
+
+
+def runs_on(guest):
+    assert guest.status() == "running"
+    assert guest.serial.ask("memget") == "golden"
+    assert guest.qcow2_tags() == ["boot"]
+
+
+def works_again(guest):
+    assert guest.vsm_tags() == ["boot"]
+    assert guest.attest("boot").result == "mismatch"
+    guest.savevm("after")
+    assert guest.rollback("boot").result == "match"
+    assert guest.serial.ask("memget") == "golden"
+
+
+def each_operation_is_refused(guest):
+    begin = time.monotonic()
+    for action in (guest.attest, guest.verify, guest.rollback,
+                   guest.savevm, guest.loadvm, guest.delvm):
+        with pytest.raises(QmpError, match="(?i)tpm"):
+            action("boot")
+        assert time.monotonic() - begin < DEADLINE
+        begin = time.monotonic()
+        runs_on(guest)
+
+
+def test_killed_tpm_refuses_everything_and_comes_back(guest):
+    guest.tpm.kill()
+    each_operation_is_refused(guest)
+    guest.tpm.start()
+    works_again(guest)
+
+
+def test_killed_tpm_is_named_with_a_remedy(guest):
+    guest.tpm.kill()
+    with pytest.raises(Refused) as caught:
+        guest.attest("boot")
+    assert caught.value.code in ("tpm-absent", "tpm")
+    assert "swtpm:path=" in caught.value.text
+
+
+def test_stopped_tpm_times_out_and_the_guest_runs_on(guest):
+    guest.tpm.freeze()
+    begin = time.monotonic()
+    with pytest.raises(Refused) as caught:
+        guest.attest("boot")
+    assert time.monotonic() - begin < DEADLINE
+    assert caught.value.code == "timeout"
+    runs_on(guest)
+    guest.tpm.thaw()
+    works_again(guest)
+
+
+def test_stopped_tpm_refuses_a_save_and_keeps_the_old_snapshot(guest):
+    old = guest.vsm_snapshot("boot")
+    guest.tpm.freeze()
+    begin = time.monotonic()
+    with pytest.raises(QmpError, match="(?i)tpm"):
+        guest.savevm("boot")
+    assert time.monotonic() - begin < DEADLINE
+    guest.tpm.thaw()
+    runs_on(guest)
+    assert guest.vsm_snapshot("boot") == old
+    works_again(guest)
+
+
+def test_connection_cut_between_requests_is_made_again(guest):
+    guest.tpm.proxy.cut()
+    works_again(guest)
+
+
+def test_restarted_tpm_with_another_boot_state_refuses(guest):
+    guest.tpm.kill()
+    guest.tpm.boot[7] = b"\x77" * 48
+    guest.tpm.start()
+    with pytest.raises(Refused) as caught:
+        guest.attest("boot")
+    assert caught.value.code == "boot"
+    assert "PCR 7" in caught.value.text
+    runs_on(guest)
+
+
+@pytest.mark.parametrize("code", [proxy.CREATE, proxy.NV_CERTIFY,
+                                  proxy.NV_EXTEND])
+def test_error_of_the_tpm_while_saving(guest, code):
+    guest.tpm.proxy.fail(code, 0x101, times=1000)
+    with pytest.raises(QmpError):
+        guest.savevm("one")
+    guest.tpm.proxy.fail(code, 0, times=0)
+    runs_on(guest)
+    works_again(guest)
+
+
+@pytest.mark.parametrize("code", [proxy.UNSEAL, proxy.QUOTE, proxy.SIGN])
+def test_error_of_the_tpm_while_attesting(guest, code):
+    guest.tpm.proxy.fail(code, 0x101, times=1000)
+    with pytest.raises(Refused):
+        guest.attest("boot")
+    guest.tpm.proxy.fail(code, 0, times=0)
+    runs_on(guest)
+    works_again(guest)
+
+
+def test_busy_answers_of_the_tpm_are_waited_for(paused):
+    paused.tpm.proxy.fail(proxy.UNSEAL, 0x922, times=2)       # RC_RETRY
+    assert paused.attest("boot").result == "match"
+
+
+def test_secret_values_never_cross_the_wire_in_clear(guest):
+    guest.tpm.proxy.wire = bytearray()
+    guest.savevm("one")
+    guest.tpm.extend({0: b"\xee" * 48})
+    with pytest.raises(Refused):
+        guest.attest("one")
+    with pytest.raises(QmpError):
+        guest.savevm("two")
+    guest.tpm.kill()
+    guest.tpm.start()
+    assert guest.attest("one").result == "mismatch"
+    wire = bytes(guest.tpm.proxy.wire)
+    assert len(wire) > 1000
+    snapshot = guest.vsm_snapshot("one")
+    seal = hashlib.sha384(b"VSM-SNAP-1" + bytes.fromhex(snapshot["state"]) +
+                          bytes.fromhex(snapshot["stream"]) +
+                          bytes(48)).digest()
+    assert seal not in wire
+    assert guest.secret.read_bytes() not in wire
+
+
+def test_without_a_tpm_qemu_does_not_start(off):
+    off.tpm.kill()
+    off.create = lambda: off            # leave the TPM off
+    with pytest.raises(Exited, match="swtpm:path="):
+        off.start(loadvm="boot")
+
+
+def test_another_tpm_is_refused(machines, golden):
+    guest = machines.copy(golden)
+    for file in (guest.home / "host/nv").iterdir():
+        file.unlink()
+    with pytest.raises(Exited, match="(?i)tpm"):
+        guest.start(loadvm="boot")
+
+
+def test_unmeasured_boot_is_refused_unless_allowed(machines):
+    guest = machines.new()
+    guest.tpm.boot = {}
+    guest.tpm.start(measure=False)
+    with pytest.raises((Exited, QmpError), match="(?i)zero|measure"):
+        guest.start()
+        guest.savevm("one")
+    guest.kill()
+    guest.config.options = "allow-unmeasured-boot=on"
+    guest.start()
+    guest.savevm("one")
+    guest.stop()
+    guest.loadvm("one")
+    answer = guest.attest("one")
+    assert answer.result == "match"
+    assert answer.claims["unmeasured_boot"] is True
+    assert guest.vsm_status()["boot-measured"] is False
+
+
+def test_a_fresh_tpm_is_set_up_at_first_use(machines):
+    guest = machines.new().start()
+    assert guest.vsm_snapshots() == []
+    status = guest.vsm_status()
+    assert status["boot-approved"] and status["boot-measured"]
+    assert guest.secret.stat().st_mode & 0o777 == 0o600
+    assert guest.secret.stat().st_size == 32
+    before = (status["ak"], status["rk"])
+    guest.restart()
+    status = guest.vsm_status()
+    assert (status["ak"], status["rk"]) == before
