@@ -18,13 +18,18 @@ die() {
     exit 1
 }
 
-# run LOG COMMAND...: quiet unless it fails
+# run_logged LOG COMMAND...: quiet; the caller's message names the log
 run_logged() {
     local log=$1
     shift
     mkdir -p "$(dirname "$log")"
-    "$@" >"$log" 2>&1 && return 0
-    tail -n 25 "$log" >&2
+    "$@" >"$log" 2>&1
+}
+
+# run_shown LOG COMMAND...: the same, for compilers: shows the end of a failure
+run_shown() {
+    run_logged "$@" && return 0
+    tail -n 25 "$1" >&2
     return 1
 }
 

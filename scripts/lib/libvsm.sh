@@ -9,10 +9,10 @@ build_libvsm() {
     local dir=$1 log=$build/log/$(basename "$1").log
     shift
     if [ ! -e "$dir/build.ninja" ]; then
-        run_logged "$log" meson setup "$dir" "$top" --prefix="$prefix" \
+        run_shown "$log" meson setup "$dir" "$top" --prefix="$prefix" \
             --libdir=lib "$@" || die "libvsm: meson setup failed (log: $log)"
     fi
-    run_logged "$log" nice ninja -C "$dir" -j "${JOBS:-$(nproc)}" ||
+    run_shown "$log" nice ninja -C "$dir" -j "${JOBS:-$(nproc)}" ||
         die "libvsm does not compile (log: $log)"
 }
 

@@ -2,22 +2,19 @@
 #
 # SPDX-License-Identifier: GPL-2.0-or-later
 
-package_installed() {
-    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
-}
-
 package_available() {
     apt-cache show --no-all-versions "$1" 2>/dev/null | grep -q '^Filename:'
 }
 
 # One a line: each alternative set of which none is installed.
 missing_packages() {
-    local line name
-    grep -v '^#' "$top/scripts/packages.txt" | while read -r line; do
+    local line name installed
+    installed=" $(dpkg-query -W -f '${Package}=${db:Status-Status} ') "
+    grep -v -e '^#' -e '^$' "$top/scripts/packages.txt" | while read -r line; do
         for name in ${line//|/ }; do
-            package_installed "$name" && continue 2
+            [[ $installed != *" $name=installed "* ]] || continue 2
         done
-        [ -z "$line" ] || echo "$line"
+        echo "$line"
     done
 }
 
@@ -36,7 +33,7 @@ require_packages() {
     local missing
     [ -e /etc/debian_version ] ||
         die "this is not Debian: VSM is built on Debian 12 or 13"
-    missing=$(missing_packages | tr '\n' ' ')
+    missing=$(missing_packages | tr '\n' ' ' | sed 's/ $//')
     [ -z "$missing" ] ||
-        die "missing packages: $missing- run ./scripts/setup, as root or with sudo"
+        die "missing packages: $missing: run scripts/setup, as root or with sudo"
 }

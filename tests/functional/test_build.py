@@ -1,0 +1,163 @@
+"""What the build and check scripts promise, on a small stand-in for QEMU.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from vsmtest.paths import ROOT
+
+PATCH = """\
+--- a/main.c
++++ b/main.c
+@@ -1 +1 @@
+-int stock;
++int {name};
+"""
+
+
+class Tree:
+    """A checkout with the real scripts, and a QEMU of two files."""
+
+    def __init__(self, home):
+        self.top = home / "checkout"
+        self.qemu = home / "qemu-10.0"
+        self.patches = self.top / "qemu-patches/10.0"
+        shutil.copytree(ROOT / "scripts", self.top / "scripts")
+        self.patches.mkdir(parents=True)
+        (self.patches / "snapshot-guard.h").write_text("/* guard */\n")
+        for folder in ("include/migration", "qapi"):
+            (self.qemu / folder).mkdir(parents=True)
+        (self.qemu / "VERSION").write_text("10.0.99\n")
+        (self.qemu / "main.c").write_text("int stock;\n")
+        (self.qemu / "other.c").write_text("int other;\n")
+        self.patched = self.top / "build/src/qemu"
+
+    def run(self, script, *args, **variables):
+        env = {k: v for k, v in os.environ.items()
+               if k not in ("VSM_BUILD", "QEMU_SRC")}
+        env.update({k: str(v) for k, v in variables.items()})
+        return subprocess.run([self.top / "scripts" / script, *args],
+                              env=env, capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, timeout=120)
+
+    def source(self, **variables):
+        return self.run("build-qemu", "--source", **variables)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    return Tree(tmp_path)
+
+
+def refused(done, *words):
+    """Exit code 1, and the last line names the thing and the remedy."""
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    for word in words:
+        assert word in last
+
+
+def test_missing_package_is_named_with_the_remedy(tree):
+    with open(tree.top / "scripts/packages.txt", "a") as packages:
+        packages.write("vsm-no-such-package\n")
+    done = tree.source(QEMU_SRC=tree.qemu)
+    refused(done, "vsm-no-such-package", "run scripts/setup")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_unreachable_archive_is_one_line_with_the_remedy(tree):
+    nowhere = "http://127.0.0.1:9/debian"
+    done = tree.source(VSM_DEBIAN_MIRROR=nowhere,
+                       VSM_DEBIAN_SECURITY_MIRROR=nowhere)
+    refused(done, "cannot be reached", "QEMU_SRC")
+    assert not (tree.top / "build/src/stock").exists()
+
+
+def test_patch_that_does_not_apply_is_named(tree):
+    (tree.patches / "0001-odd.patch").write_text(
+        PATCH.format(name="odd").replace("int stock", "int gone"))
+    refused(tree.source(QEMU_SRC=tree.qemu), "0001-odd.patch", "10.0.99",
+            "mend the patch")
+    refused(tree.source(QEMU_SRC=tree.qemu), "0001-odd.patch")
+
+
+def test_qemu_src_that_is_no_qemu_is_refused(tree, tmp_path):
+    refused(tree.source(QEMU_SRC=tmp_path), str(tmp_path), "QEMU_SRC")
+
+
+def test_qemu_src_is_copied_and_stays_as_it_is(tree):
+    (tree.patches / "0001-a.patch").write_text(PATCH.format(name="one"))
+    assert tree.source(QEMU_SRC=tree.qemu).returncode == 0
+    assert (tree.patched / "main.c").read_text() == "int one;\n"
+    assert (tree.qemu / "main.c").read_text() == "int stock;\n"
+
+
+def test_changed_patch_goes_onto_a_clean_tree_and_touches_no_other_file(tree):
+    patch = tree.patches / "0001-a.patch"
+    patch.write_text(PATCH.format(name="one"))
+    assert tree.source(QEMU_SRC=tree.qemu).returncode == 0
+    (tree.patched / "left-behind.c").write_text("int left;\n")
+    before = (tree.patched / "other.c").stat().st_mtime_ns
+
+    patch.write_text(PATCH.format(name="two"))
+    assert tree.source(QEMU_SRC=tree.qemu).returncode == 0
+    assert (tree.patched / "main.c").read_text() == "int two;\n"
+    assert not (tree.patched / "left-behind.c").exists()
+    assert (tree.patched / "other.c").stat().st_mtime_ns == before
+
+
+def test_second_run_changes_nothing(tree):
+    (tree.patches / "0001-a.patch").write_text(PATCH.format(name="one"))
+    assert tree.source(QEMU_SRC=tree.qemu).returncode == 0
+    before = (tree.patched / "main.c").stat().st_mtime_ns
+    assert tree.source(QEMU_SRC=tree.qemu).returncode == 0
+    assert (tree.patched / "main.c").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("path, include, reason", [
+    ("src/base/a.c", '"core/b.h"', "src/base may not include src/core"),
+    ("src/core/a.c", "<openssl/evp.h>", "only for src/crypto"),
+    ("src/host/a.c", "<tss2/tss2_esys.h>", "only for src/tpm"),
+    ("src/core/a.c", "<jansson.h>", "only for src/report"),
+    ("src/core/a.c", "<fcntl.h>", "only for"),
+    ("src/attester/a.c", "<store/b.h>", "may not include src/store"),
+    ("src/report/a.c", '"tpm/b.h"', "may only include tpm/structures.h"),
+    ("src/host/a.c", '"qemu/osdep.h"', "no such header of ours"),
+    ("src/qemu/a.c", '"core/b.h"', "src/qemu may not include src/core"),
+    ("src/qemu/a.c", "<openssl/evp.h>", "include/vsm alone"),
+    ("src/extra/a.c", "<glib.h>", "is no layer"),
+])
+def test_layers_refuse(tree, path, include, reason):
+    for folder in ("core", "store", "tpm"):
+        (tree.top / "src" / folder).mkdir(parents=True)
+        (tree.top / "src" / folder / "b.h").write_text("/* b */\n")
+    assert tree.run("check-layers").returncode == 0
+
+    source = tree.top / path
+    source.parent.mkdir(exist_ok=True)
+    source.write_text(f"#include {include}\n")
+    done = tree.run("check-layers")
+    assert done.returncode == 1
+    assert reason in done.stdout
+
+
+def test_symbols_refuse_what_no_public_header_declares(tree, tmp_path):
+    (tree.top / "include/vsm").mkdir(parents=True)
+    (tree.top / "include/vsm/a.h").write_text("int vsm_public(void);\n")
+    library = tmp_path / "libvsm.so"
+
+    def check(code):
+        subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o",
+                        library], input=code, text=True, check=True)
+        return tree.run("check-symbols", library)
+
+    assert check("int vsm_public(void) { return 0; }").returncode == 0
+    done = check("int vsm_public(void) { return 0; }\n"
+                 "int vsm_private(void) { return 0; }\n")
+    assert done.returncode == 1 and "vsm_private: exported" in done.stdout
+    done = check("int vsm_private;\n")
+    assert done.returncode == 1 and "vsm_public: declared" in done.stdout
