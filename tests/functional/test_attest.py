@@ -106,7 +106,7 @@ def test_mismatch_names_the_vcpu_that_changed(machines):
 
 
 def test_mismatch_after_one_device_register_changed(paused):
-    paused.hmp("o /1x 0x3ff 0x5a")      # scratch register of COM1
+    paused.hmp("o /b 0x3ff 0x5a")      # scratch register of COM1
     answer = paused.attest("boot")
     assert answer.result == "mismatch"
     assert [finding["kind"] for finding in answer.findings] == ["device"]
@@ -114,8 +114,8 @@ def test_mismatch_after_one_device_register_changed(paused):
 
 
 def test_mismatch_after_a_cmos_byte_changed(paused):
-    paused.hmp("o /1x 0x70 0x40")
-    paused.hmp("o /1x 0x71 0x5a")
+    paused.hmp("o /b 0x70 0x40")
+    paused.hmp("o /b 0x71 0x5a")
     answer = paused.attest("boot")
     assert answer.result == "mismatch"
     assert answer.found("device", "mc146818rtc")

@@ -297,49 +297,54 @@ def test_state_directory_that_cannot_be_written(guest):
 
 @pytest.fixture
 def small_folder(tmp_path):
-    """A file system of 16 MiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    paths.run(["mount", "-t", "tmpfs", "-o", "size=16m,mode=0700", "tmpfs",
-               str(folder)])
-    yield folder
-    paths.run(["umount", "-l", str(folder)])
+    """Makes file systems of so many bytes."""
+    folders = []
+
+    def make(size):
+        folder = tmp_path / f"small{len(folders)}"
+        folder.mkdir()
+        paths.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700",
+                   "tmpfs", str(folder)])
+        folders.append(folder)
+        return folder
+
+    yield make
+    for folder in folders:
+        paths.run(["umount", "-l", str(folder)])
 
 
 def test_store_full_is_refused_before_the_vm_stops(machines, small_folder):
     guest = machines.new()
-    guest.create()
-    guest.state_dir.rmdir()
-    guest.state_dir.symlink_to(small_folder)
-    guest.state_dir = small_folder
+    folder = small_folder("16m")
+    guest.state_dir = folder / "state"
     guest.start()
     guest.savevm("one")
-    (small_folder / "ballast").write_bytes(
-        bytes(os.statvfs(small_folder).f_bavail * 4096 - 65536))
+    (folder / "ballast").write_bytes(
+        bytes(os.statvfs(folder).f_bavail * 4096 - 65536))
     guest.qmp.events.clear()
     with pytest.raises(QmpError, match="(?i)space"):
         guest.savevm("two")
     assert guest.qmp.seen("STOP") == []
     assert guest.status() == "running"
     assert guest.vsm_tags() == ["one"]
-    (small_folder / "ballast").unlink()
+    (folder / "ballast").unlink()
     guest.loadvm("one")
     guest.savevm("two")
 
 
-def test_disk_full_while_saving_keeps_the_old_snapshot(guest):
-    """A limit on the size of files stands for a full disk."""
-    size = guest.disks[0].stat().st_size
-    old = guest.vsm_snapshot("boot")
-    paths.run(["prlimit", f"--fsize={size + (8 << 20)}",
-               "--pid", str(guest.pid())])
-    with pytest.raises(QmpError):
-        guest.savevm("boot")
-    paths.run(["prlimit", "--fsize=unlimited", "--pid", str(guest.pid())])
-    assert guest.status() == "running"
-    assert guest.vsm_snapshot("boot") == old
-    assert guest.qcow2_tags() == ["boot"]
-    intact(guest)
+def test_disk_full_while_saving_keeps_the_old_snapshot(off, small_folder):
+    disk = off.disks[0]
+    folder = small_folder(disk.stat().st_size + (16 << 20))
+    shutil.move(disk, folder / disk.name)
+    disk.symlink_to(folder / disk.name)
+    off.start(loadvm="boot")
+    old = off.vsm_snapshot("boot")
+    with pytest.raises(QmpError, match="(?i)space"):
+        off.savevm("boot")
+    assert off.status() == "running"
+    assert off.vsm_snapshot("boot") == old
+    assert off.qcow2_tags() == ["boot"]
+    intact(off)
 
 
 # Commit

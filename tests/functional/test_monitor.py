@@ -177,13 +177,42 @@ def test_pause_is_reported_and_real(big):
     assert answer.verdict["bytes-hashed"] >= RAM_MIB << 20
 
 
-def test_quit_while_ram_is_hashed_ends_qemu(machines, big_machine):
-    """Runs last in this file: it ends the shared machine."""
+def test_quit_while_ram_is_hashed_ends_qemu(big_machine):
+    """Ends the shared machine and starts it again."""
     paused_by_attest(big_machine)
     big_machine.qmp2.command("quit")
     assert big_machine.wait_exit(30) == 0
     big_machine.start(loadvm="big")
     assert big_machine.vsm_tags() == ["big"]
+
+
+def test_storage_changed_between_the_two_passes(big_machine):
+    """What passed the check and changed before the load is not run.
+
+    The first pass ends before the guest is stopped; the flip comes while
+    the second reads on from the start.
+    """
+    image = big_machine.image
+    offset = image.entry("big").vmstate_bytes * 9 // 10
+    at = image.vmstate_at(image.entry("big"), offset)
+    old = image.read(at, 1)
+    big_machine.cont()
+    big_machine.qmp.events.clear()
+    job = big_machine.start_vsm("vsm-rollback", "big")
+    big_machine.qmp.event("STOP")
+    image.write(at, bytes([old[0] ^ 1]))
+    with pytest.raises(Refused) as caught:
+        big_machine.finish_vsm(*job)
+    image.write(at, old)
+    assert caught.value.code == "tampered"
+    assert caught.value.vm_changed
+    assert big_machine.status() == "internal-error"
+    with pytest.raises(QmpError):
+        big_machine.cont()
+    assert "Error" in big_machine.hmp("cont")
+    assert big_machine.status() == "internal-error"
+    big_machine.restart(loadvm="big")
+    assert big_machine.serial.ask("ping") == ""
 
 
 # The TPM is slow

@@ -166,3 +166,13 @@ def test_swapped_tags_on_the_disk_are_refused(guest):
         assert "boot" in str(error)
     else:
         pytest.fail("loaded a snapshot under another's name")
+
+
+def test_rollback_gives_vmgenid_a_fresh_guid(machines):
+    guest = machines.new(extra=("-device", "vmgenid,guid=auto")).start()
+    guest.savevm("one")
+    guids = {guest.qmp.command("query-vm-generation-id")["guid"]}
+    for _ in range(2):
+        assert guest.rollback("one").result == "match"
+        guids.add(guest.qmp.command("query-vm-generation-id")["guid"])
+    assert len(guids) == 3

@@ -9,6 +9,7 @@ import dataclasses
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 
@@ -61,6 +62,7 @@ class Config:
     devices: tuple = ("virtio-net", "virtio-rng")
     vtpm: bool = False
     extra_disk: bool = False
+    throttle: bool = False                # a filter above the first disk
     object: str = "vm-snapshot-manager"   # "": no VSM at all
     options: str = ""                     # more properties of the object
     kernel_line: str = KERNEL_LINE
@@ -149,8 +151,14 @@ class Guest(VsmCommands):
                 "-append", config.kernel_line]
         for number, disk in enumerate(self.disks):
             argv += ["-blockdev", f"qcow2,node-name=disk{number},file.driver="
-                     f"file,file.filename={disk}",
-                     "-device", f"virtio-blk-pci,drive=disk{number}"]
+                     f"file,file.filename={disk}"]
+            node = f"disk{number}"
+            if config.throttle and number == 0:
+                argv += ["-object", "throttle-group,id=group0", "-blockdev",
+                         "throttle,node-name=filter0,file=disk0,"
+                         "throttle-group=group0"]
+                node = "filter0"
+            argv += ["-device", f"virtio-blk-pci,drive={node}"]
         fields = {"mac": config.mac, "mac1": config.mac[:-1] + "a",
                   "mac2": config.mac[:-1] + "b"}
         for name in config.devices:
@@ -236,6 +244,11 @@ class Guest(VsmCommands):
             self._process.wait()
             self._process = None
         self._hang_up()
+
+    def kill_process(self):
+        """kill -9 for QEMU alone; from any thread."""
+        os.kill(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
     def restart(self, loadvm=None, paused=False, boot=True):
         """Quits and starts again."""

@@ -50,6 +50,7 @@ class Proxy:
         self.wire = None            # a bytearray: keep what crosses
         self._errors = {}           # command code: [rc, times left]
         self._lost = set()          # command codes whose answer is lost
+        self._actions = {}          # (command code, after): [count, action]
         self._open = threading.Event()
         self._open.set()
         self._turn = threading.Lock()
@@ -82,6 +83,22 @@ class Proxy:
     def lose_answer(self, code):
         """The next command of that code is done, its answer lost."""
         self._lost.add(code)
+
+    def act(self, code, action, count=1, after=False):
+        """Calls action at the count-th command of that code.
+
+        Before the TPM sees the command, or after it has done it but before
+        the client gets the answer.
+        """
+        self._actions[code, after] = [count, action]
+
+    def _call(self, code, after):
+        wanted = self._actions.get((code, after))
+        if wanted:
+            wanted[0] -= 1
+            if wanted[0] == 0:
+                del self._actions[code, after]
+                wanted[1]()
 
     # Relay
 
@@ -155,6 +172,7 @@ class Proxy:
             code, = struct.unpack(">I", command[6:10])
             self._open.wait()
             self.commands.append(code)
+            self._call(code, after=False)
             error = self._errors.get(code)
             if error and error[1]:
                 error[1] -= 1
@@ -163,6 +181,7 @@ class Proxy:
             answer = self._ask_tpm(command)
             if self.wire is not None:
                 self.wire += command + answer
+            self._call(code, after=True)
             if code in self._lost:
                 self._lost.discard(code)
                 raise ConnectionError("answer lost on purpose")

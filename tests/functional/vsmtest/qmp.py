@@ -83,7 +83,7 @@ class Qmp:
             else:
                 return message["return"]
 
-    def command(self, name, **arguments):
+    def command(self, name, /, **arguments):
         """One command and its answer; `_` in a name stands for `-`."""
         self.send(name, {key.replace("_", "-"): value
                          for key, value in arguments.items()
@@ -126,7 +126,7 @@ class Qmp:
 
     # Jobs
 
-    def start_job(self, command, **arguments):
+    def start_job(self, command, /, **arguments):
         """Starts a job command; returns the job's id."""
         job = f"job{next(self._job_numbers)}"
         self.command(command, job_id=job, **arguments)
@@ -159,7 +159,7 @@ class Qmp:
             raise QmpError(entry["error"])
         return entry
 
-    def run_job(self, command, timeout=120, **arguments):
+    def run_job(self, command, /, timeout=120, **arguments):
         """Starts a job, waits for its end; returns its id."""
         job = self.start_job(command, **arguments)
         self.finish_job(job, timeout)
