@@ -177,7 +177,7 @@ bool vsm_jwk_recipient(const char *jwk, char **ret_thumbprint, GError **error)
         g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
                     "recipient: the JWK's use, alg or key_ops do not allow "
                     "ECDH-ES; make one for it, for instance by 'jose jwk gen "
-                    "-i {\"alg\":\"ECDH-ES\",\"crv\":\"P-384\"}'");
+                    "-i {\"kty\":\"EC\",\"crv\":\"P-384\"}'");
         return false;
     }
     *ret_thumbprint = vsm_jwk_thumbprint(key);
