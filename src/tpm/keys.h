@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "crypto/secret.h"
 #include "tpm/context.h"
 #include "tpm/structures.h"
 
@@ -35,8 +36,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmTpmKeys, vsm_tpm_keys_free)
 
 /**
  * vsm_tpm_keys_setup:
- * @secret: VSM_TPM_SECRET_BYTES; every object has its own auth value, derived
- *          by KDFa from @secret and a label; borrowed, not kept
+ * @secret: the host secret, VSM_TPM_SECRET_BYTES; every object has its own auth
+ * value, derived by KDFa from @secret and a label; borrowed, not kept
  * @host_id: the store's id, written durably before this call: the commit
  *           index is this store's alone.  AK and RK are shared by all stores
  *           with the same @secret.
@@ -55,7 +56,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmTpmKeys, vsm_tpm_keys_free)
  * P-256 or SHA-384, or its owner hierarchy has a password.
  */
 bool vsm_tpm_keys_setup(VsmTpm *tpm,
-                        const guint8 *secret,
+                        const VsmSecret *secret,
                         const char *host_id,
                         GBytes *operator_public,
                         VsmTpmKeys **ret,
@@ -70,7 +71,7 @@ bool vsm_tpm_keys_setup(VsmTpm *tpm,
  *         VSM_ERROR_NOT_FOUND when it is empty (the TPM was cleared).
  */
 bool vsm_tpm_keys_use(VsmTpm *tpm,
-                      const guint8 *secret,
+                      const VsmSecret *secret,
                       const char *host_id,
                       const VsmTpmKeys *keys,
                       GError **error);

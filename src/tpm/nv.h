@@ -38,7 +38,8 @@ bool vsm_tpm_nv_certify(VsmTpm *tpm,
 
 /**
  * vsm_tpm_nv_extend:
- * @before: the value that the caller believes in
+ * @before: the index's value, proven under the same vsm_tpm_lock() by
+ *          vsm_tpm_nv_read() or vsm_tpm_nv_check()
  * @body: SHA-384 of the catalogue's body
  * @ret_after: (out): vsm_tpm_commit_next(@before, @body)
  *

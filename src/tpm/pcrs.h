@@ -1,0 +1,131 @@
+/*
+ * PCR values and what is computed from them: policy digests, PCR 23.
+ *
+ * Pure, as structures.h is.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <vsm/digest.h>
+
+G_BEGIN_DECLS
+
+/* TPM_ALG_ID of the two PCR banks that VSM uses (TCG registry). */
+#define VSM_TPM_BANK_SHA256 0x000b
+#define VSM_TPM_BANK_SHA384 0x000c
+
+#define VSM_TPM_PCRS 24 /* PCR 0 to 23: PC Client Platform TPM Profile */
+#define VSM_TPM_PCR_VM 23 /* resettable by any locality */
+
+#define VSM_TPM_POLICY_BYTES 32 /* policy digests are SHA-256 */
+
+/* --- PCRs ------------------------------------------------------------- */
+
+/**
+ * VsmTpmPcrs: values of PCRs of one bank
+ * @bank: VSM_TPM_BANK_*
+ * @mask: bit n: PCR n is meant, @value[n] holds its first bank-size bytes
+ */
+typedef struct {
+    guint16 bank;
+    guint32 mask;
+    guint8 value[VSM_TPM_PCRS][48];
+} VsmTpmPcrs;
+
+gsize vsm_tpm_bank_bytes(guint16 bank); /* 32, 48; 0 for another number */
+const char *vsm_tpm_bank_name(guint16 bank); /* "sha256", "sha384", NULL */
+guint16 vsm_tpm_bank_from_name(const char *name); /* 0: neither */
+
+/* The values of @mask, ascending, without gaps; transfer full. */
+GBytes *vsm_tpm_pcrs_pack(const VsmTpmPcrs *pcrs);
+/* The way back.  Errors: VSM_ERROR_FORMAT. */
+bool vsm_tpm_pcrs_unpack(guint16 bank,
+                         guint32 mask,
+                         GBytes *values,
+                         VsmTpmPcrs *ret,
+                         GError **error);
+
+/* Whether every one of @mask is all zero: the firmware does not extend it. */
+bool vsm_tpm_pcrs_zero(const VsmTpmPcrs *pcrs);
+
+/**
+ * vsm_tpm_pcrs_differ:
+ *
+ * Returns: (transfer full): such as "PCR 4, 7 (sha384)"; NULL: bank, mask and
+ * all values are equal
+ */
+char *vsm_tpm_pcrs_differ(const VsmTpmPcrs *a, const VsmTpmPcrs *b);
+
+/**
+ * vsm_tpm_pcrs_digest:
+ * @hash: VSM_TPM_BANK_* as hash: SHA-256 in policies; in a quote the hash of
+ *        the AK's scheme
+ * @ret: (out): 32 or 48 bytes
+ */
+void vsm_tpm_pcrs_digest(const VsmTpmPcrs *pcrs, guint16 hash, guint8 *ret);
+
+/* What PCR_Extend is given for @digest: @ret holds 48 or 32 bytes. */
+void vsm_tpm_pcr_event(guint16 bank, const VsmDigest *digest, guint8 *ret);
+
+/**
+ * vsm_tpm_pcr_vm:
+ * @hypervisor, @config: digests
+ * @ret: (out): PCR 23 after a reset and the two extends, in @pcrs->value[23];
+ *       bit 23 of @pcrs->mask is set
+ *
+ * In a SHA-256 bank SHA-256 of each digest is extended.
+ */
+void vsm_tpm_pcr_vm(VsmTpmPcrs *pcrs,
+                    const VsmDigest *hypervisor,
+                    const VsmDigest *config);
+
+/* --- Policies (TPM 2.0 Part 3, "Enhanced Authorization") -------------- */
+
+/* A policy digest grows in place; it starts as zero bytes. */
+typedef struct {
+    guint8 b[VSM_TPM_POLICY_BYTES];
+} VsmTpmPolicy;
+
+void vsm_tpm_policy_pcr(VsmTpmPolicy *policy, const VsmTpmPcrs *pcrs);
+void vsm_tpm_policy_auth_value(VsmTpmPolicy *policy);
+/* Discards what came before: the approved digest stands in its place. */
+void vsm_tpm_policy_authorize_nv(VsmTpmPolicy *policy, GBytes *nv_name);
+void vsm_tpm_policy_signed(VsmTpmPolicy *policy,
+                           GBytes *key_name,
+                           GBytes *policy_ref);
+
+/**
+ * vsm_tpm_policy_sealed:
+ * @boot: boot PCRs; ignored with @boot_index_name
+ * @boot_index_name: Name of the boot-policy index, or NULL: frozen
+ * @vm: PCR 23 in the same bank
+ * @ret: (out): authPolicy of the sealed digest
+ *
+ * frozen:   PolicyPCR(boot), PolicyPCR(23), PolicyAuthValue
+ * operator: PolicyAuthorizeNV(index), PolicyPCR(23), PolicyAuthValue
+ */
+void vsm_tpm_policy_sealed(const VsmTpmPcrs *boot,
+                           GBytes *boot_index_name,
+                           const VsmTpmPcrs *vm,
+                           VsmTpmPolicy *ret);
+
+/* What an operator approves: PolicyPCR(boot) alone. */
+void vsm_tpm_policy_boot(const VsmTpmPcrs *boot, VsmTpmPolicy *ret);
+
+/* Contents of the boot-policy index: TPMI_ALG_HASH and @policy: 34 bytes. */
+GBytes *vsm_tpm_policy_to_index(const VsmTpmPolicy *policy);
+
+/**
+ * vsm_tpm_commit_next:
+ * @before: value of the commit index
+ * @body: SHA-384 of the catalogue's body
+ * @ret: (out): SHA-384(@before || @body): the value after NV_Extend
+ */
+void vsm_tpm_commit_next(const VsmDigest *before,
+                         const VsmDigest *body,
+                         VsmDigest *ret);
+
+G_END_DECLS
