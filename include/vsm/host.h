@@ -28,6 +28,9 @@ G_DECLARE_FINAL_TYPE(VsmHost, vsm_host, VSM, HOST, GObject)
  * @command_ms: deadline of one TPM command; 0: 10,000
  * @request_ms: deadline of one request; 0: 60,000
  * @vm_quota_bytes: of all records of one VM; 0: no limit
+ * @nv_burst: NV writes (a save or a removal is one) that may come at once;
+ *            0: 20
+ * @nv_interval_ms: one more each; 0: 10,000.  NV memory wears out.
  */
 typedef struct {
     const char *state_dir, *tcti, *secret_path, *operator_key_path;
@@ -35,6 +38,7 @@ typedef struct {
     bool allow_unmeasured_boot;
     guint command_ms, request_ms;
     guint64 vm_quota_bytes;
+    guint nv_burst, nv_interval_ms;
 } VsmHostOptions;
 
 /**
@@ -44,11 +48,11 @@ typedef struct {
  * what is absent (SRK, AK, RK, NV index, secret, store), proves the catalogue
  * against the NV index and the AK, and drops records without metadata.
  * Idempotent.  Errors: BUSY, STORE, NO_SPACE, TPM, TPM_ABSENT, TIMEOUT,
- * REPLAYED, TAMPERED, INVALID.
+ * REPLAYED, TAMPERED, INVALID (a secret inside @state_dir, a bad operator key).
  */
 VsmHost *vsm_host_open(const VsmHostOptions *options, GError **error);
 
-/* Public keys and Names as a JSON text; free with g_free(). */
+/* A trust file with this host as its one entry; free with g_free(). */
 bool vsm_host_keys(VsmHost *host, char **ret_json, GError **error);
 
 typedef struct _VsmHypervisor VsmHypervisor;

@@ -35,13 +35,10 @@ const char *vsm_accepted_id(const VsmAccepted *accepted)
     return accepted->id;
 }
 
-static char *key_of(const char *idstr, guint32 instance)
-{
-    return g_strdup_printf("%s/%u", idstr, instance);
-}
-
-bool vsm_accepted_add(VsmAccepted *accepted, const VsmSection *section,
-                      GBytes *payload, GError **error)
+bool vsm_accepted_add(VsmAccepted *accepted,
+                      const VsmSection *section,
+                      GBytes *payload,
+                      GError **error)
 {
     g_autoptr(VsmManifest) one = vsm_manifest_new();
     const VsmManifestSection *form;
@@ -56,7 +53,7 @@ bool vsm_accepted_add(VsmAccepted *accepted, const VsmSection *section,
     }
     form = one->sections->pdata[0];
     g_hash_table_replace(accepted->forms,
-                         key_of(section->idstr, section->instance),
+                         vsm_section_name(section->idstr, section->instance),
                          g_memdup2(&form->digest, sizeof(form->digest)));
     return true;
 }
@@ -71,8 +68,7 @@ void vsm_accepted_merge(VsmAccepted *accepted, const VsmAccepted *from)
     }
     g_hash_table_iter_init(&iter, from->forms);
     while (g_hash_table_iter_next(&iter, &key, &digest)) {
-        g_hash_table_replace(accepted->forms,
-                             g_strdup(key),
+        g_hash_table_replace(accepted->forms, g_strdup(key),
                              g_memdup2(digest, sizeof(VsmDigest)));
     }
 }
@@ -87,7 +83,7 @@ GPtrArray *vsm_accepted_needed(const VsmAccepted *accepted,
         const VsmManifestSection *now = measured->sections->pdata[i];
         const VsmManifestSection *then =
             vsm_manifest_find(sealed, now->idstr, now->instance);
-        g_autofree char *key = key_of(now->idstr, now->instance);
+        g_autofree char *key = vsm_section_name(now->idstr, now->instance);
         const VsmDigest *form = g_hash_table_lookup(accepted->forms, key);
 
         if (then && form && !vsm_digest_equal(&then->digest, &now->digest) &&

@@ -13,8 +13,10 @@ VsmAccepted *vsm_accepted_new(const char *id);
 const char *vsm_accepted_id(const VsmAccepted *accepted);
 
 /* Remembers @payload's form if the table names @section, else does nothing. */
-bool vsm_accepted_add(VsmAccepted *accepted, const VsmSection *section,
-                      GBytes *payload, GError **error);
+bool vsm_accepted_add(VsmAccepted *accepted,
+                      const VsmSection *section,
+                      GBytes *payload,
+                      GError **error);
 
 /* Takes over what @from knows of the same snapshot. */
 void vsm_accepted_merge(VsmAccepted *accepted, const VsmAccepted *from);

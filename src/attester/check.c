@@ -31,8 +31,11 @@ struct _VsmCheck {
 };
 
 /* The attester proved it; a short answer must not pass all the same. */
-static bool same(GBytes *bytes, const VsmDigest *sealed, const char *what,
-                 const char *id, GError **error)
+static bool same(GBytes *bytes,
+                 const VsmDigest *sealed,
+                 const char *what,
+                 const char *id,
+                 GError **error)
 {
     VsmDigest digest;
 
@@ -40,12 +43,8 @@ static bool same(GBytes *bytes, const VsmDigest *sealed, const char *what,
         return false;
     }
     if (!vsm_digest_equal(&digest, sealed)) {
-        g_set_error(error,
-                    VSM_ERROR,
-                    VSM_ERROR_TAMPERED,
-                    "snapshot %s: its %s is not what was sealed",
-                    id,
-                    what);
+        g_set_error(error, VSM_ERROR, VSM_ERROR_TAMPERED,
+                    "snapshot %s: its %s is not what was sealed", id, what);
         return false;
     }
     return true;
@@ -57,17 +56,11 @@ static bool fetch_documents(VsmCheck *check, GError **error)
     g_autoptr(GBytes) document = NULL;
     const VsmRecord *record = check->record;
 
-    if (!vsm_parts_get(check->attester,
-                       VSM_PART_MANIFEST,
-                       VSM_MANIFEST_BYTES_MAX,
-                       &manifest,
-                       check->cancel,
+    if (!vsm_parts_get(check->attester, VSM_PART_MANIFEST,
+                       VSM_MANIFEST_BYTES_MAX, &manifest, check->cancel,
                        error) ||
-        !vsm_parts_get(check->attester,
-                       VSM_PART_STREAM,
-                       VSM_STREAM_DOCUMENT_BYTES_MAX,
-                       &document,
-                       check->cancel,
+        !vsm_parts_get(check->attester, VSM_PART_STREAM,
+                       VSM_STREAM_DOCUMENT_BYTES_MAX, &document, check->cancel,
                        error) ||
         !same(manifest, &record->state, "manifest", record->id, error) ||
         !same(document, &record->stream, "stream", record->id, error)) {
@@ -79,18 +72,15 @@ static bool fetch_documents(VsmCheck *check, GError **error)
 
 static bool fetch(VsmCheck *check, GError **error)
 {
-    static const VsmPart bulk[] = {
-        VSM_PART_MAP, VSM_PART_LEAVES, VSM_PART_SKELETON};
+    static const VsmPart bulk[] = {VSM_PART_MAP, VSM_PART_LEAVES,
+                                   VSM_PART_SKELETON};
 
     if (!fetch_documents(check, error)) {
         return false;
     }
     for (guint i = 0; i < G_N_ELEMENTS(bulk); i++) {
-        if (!vsm_parts_fill(check->attester,
-                            bulk[i],
-                            check->stored,
-                            check->cancel,
-                            error)) {
+        if (!vsm_parts_fill(check->attester, bulk[i], check->stored,
+                            check->cancel, error)) {
             return false;
         }
     }
@@ -99,14 +89,16 @@ static bool fetch(VsmCheck *check, GError **error)
         return false;
     }
     if (check->purpose == VSM_PURPOSE_LOAD) {
-        check->recheck = vsm_recheck_new(
-            vsm_stored_document(check->stored)->bytes, error);
+        check->recheck =
+            vsm_recheck_new(vsm_stored_document(check->stored)->bytes, error);
     }
     return check->purpose != VSM_PURPOSE_LOAD || check->recheck;
 }
 
-VsmCheck *vsm_check_begin(VsmAttester *attester, VsmPool *pool,
-                          const VsmCheckRequest *request, GCancellable *cancel,
+VsmCheck *vsm_check_begin(VsmAttester *attester,
+                          VsmPool *pool,
+                          const VsmCheckRequest *request,
+                          GCancellable *cancel,
                           GError **error)
 {
     g_autoptr(VsmRecord) record = NULL;
@@ -135,10 +127,8 @@ const VsmRecord *vsm_check_record(VsmCheck *check)
 VsmStream *vsm_check_stream(VsmCheck *check)
 {
     if (!check->stream) {
-        check->stream =
-            vsm_stream_new_verify(check->pool,
-                                  check->stored,
-                                  check->purpose == VSM_PURPOSE_STORED);
+        check->stream = vsm_stream_new_verify(
+            check->pool, check->stored, check->purpose == VSM_PURPOSE_STORED);
     }
     return check->stream;
 }
@@ -148,37 +138,36 @@ VsmRecheck *vsm_check_recheck(VsmCheck *check)
     return check->recheck;
 }
 
-bool vsm_check_ram(VsmCheck *check, const VsmRamBlock *blocks, guint n_blocks,
-                   GCancellable *cancel, GError **error)
+bool vsm_check_ram(VsmCheck *check,
+                   const VsmRamBlock *blocks,
+                   guint n_blocks,
+                   GCancellable *cancel,
+                   GError **error)
 {
     vsm_ram_result_clear(&check->ram);
-    return vsm_ram_measure(check->pool,
-                           check->stored,
-                           blocks,
-                           n_blocks,
-                           check->manifest,
-                           &check->ram,
-                           cancel,
-                           error);
+    return vsm_ram_measure(check->pool, check->stored, blocks, n_blocks,
+                           check->manifest, &check->ram, cancel, error);
 }
 
-bool vsm_check_section(VsmCheck *check, const VsmSection *section,
-                       GBytes *payload, GError **error)
+bool vsm_check_section(VsmCheck *check,
+                       const VsmSection *section,
+                       GBytes *payload,
+                       GError **error)
 {
     gsize bytes;
     const guint8 *data = g_bytes_get_data(payload, &bytes);
 
-    return vsm_manifest_add_section(
-        check->manifest, section, data, bytes, error);
+    return vsm_manifest_add_section(check->manifest, section, data, bytes,
+                                    error);
 }
 
-bool vsm_check_accept(VsmCheck *check, const VsmSection *section,
-                      GBytes *payload, GError **error)
+bool vsm_check_accept(VsmCheck *check,
+                      const VsmSection *section,
+                      GBytes *payload,
+                      GError **error)
 {
     if (check->purpose != VSM_PURPOSE_LOAD) {
-        g_set_error(error,
-                    VSM_ERROR,
-                    VSM_ERROR_INVALID,
+        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
                     "a form is accepted within a verified load only");
         return false;
     }
@@ -215,21 +204,16 @@ static bool put_measured(VsmCheck *check, GError **error)
         }
     } else {
         if (!check->manifest->geometry) {
-            g_set_error(error,
-                        VSM_ERROR,
-                        VSM_ERROR_INVALID,
-                        "snapshot %s: RAM was not measured",
-                        check->record->id);
+            g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
+                        "snapshot %s: RAM was not measured", check->record->id);
             return false;
         }
         document = vsm_manifest_encode(check->manifest, error);
     }
-    return document && vsm_parts_put(check->attester,
-                                     stored ? VSM_PART_STREAM
-                                            : VSM_PART_MANIFEST,
-                                     document,
-                                     check->cancel,
-                                     error);
+    return document &&
+           vsm_parts_put(check->attester,
+                         stored ? VSM_PART_STREAM : VSM_PART_MANIFEST, document,
+                         check->cancel, error);
 }
 
 bool vsm_check_finish(VsmCheck *check, VsmVerdict **ret, GError **error)
@@ -241,16 +225,15 @@ bool vsm_check_finish(VsmCheck *check, VsmVerdict **ret, GError **error)
     VsmMeasured measured = {.pause_ms = check->pause_ms};
 
     if (check->finished) {
-        g_set_error(
-            error, VSM_ERROR, VSM_ERROR_INVALID, "the check has an answer");
+        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
+                    "the check has an answer");
         return false;
     }
     if (!put_measured(check, error)) {
         return false;
     }
-    needed = vsm_accepted_needed(check->accepted,
-                                 vsm_stored_manifest(check->stored),
-                                 check->manifest);
+    needed = vsm_accepted_needed(
+        check->accepted, vsm_stored_manifest(check->stored), check->manifest);
     measured.accepted = needed;
     if (stored) {
         damage = vsm_stream_damage(check->stream, &left_out);
@@ -263,8 +246,8 @@ bool vsm_check_finish(VsmCheck *check, VsmVerdict **ret, GError **error)
         measured.changed_pages = check->ram.changed_pages;
         measured.bytes_hashed = check->ram.bytes_hashed;
     }
-    if (!vsm_attester_check_finish(
-            check->attester, &measured, ret, check->cancel, error)) {
+    if (!vsm_attester_check_finish(check->attester, &measured, ret,
+                                   check->cancel, error)) {
         return false;
     }
     check->finished = true;

@@ -8,8 +8,11 @@
 #include "base/limits.h"
 #include "base/part.h"
 
-bool vsm_parts_put(VsmAttester *attester, VsmPart part, GBytes *bytes,
-                   GCancellable *cancel, GError **error)
+bool vsm_parts_put(VsmAttester *attester,
+                   VsmPart part,
+                   GBytes *bytes,
+                   GCancellable *cancel,
+                   GError **error)
 {
     gsize size = g_bytes_get_size(bytes);
 
@@ -24,8 +27,12 @@ bool vsm_parts_put(VsmAttester *attester, VsmPart part, GBytes *bytes,
     return true;
 }
 
-bool vsm_parts_get(VsmAttester *attester, VsmPart part, gsize max_bytes,
-                   GBytes **ret, GCancellable *cancel, GError **error)
+bool vsm_parts_get(VsmAttester *attester,
+                   VsmPart part,
+                   gsize max_bytes,
+                   GBytes **ret,
+                   GCancellable *cancel,
+                   GError **error)
 {
     g_autoptr(GByteArray) all = g_byte_array_new();
 
@@ -33,23 +40,15 @@ bool vsm_parts_get(VsmAttester *attester, VsmPart part, gsize max_bytes,
         g_autoptr(GBytes) some = NULL;
         gsize got;
 
-        if (!vsm_attester_get(attester,
-                              vsm_part_name(part),
-                              all->len,
-                              VSM_MESSAGE_BYTES_MAX,
-                              &some,
-                              cancel,
-                              error)) {
+        if (!vsm_attester_get(attester, part, all->len, VSM_MESSAGE_BYTES_MAX,
+                              &some, cancel, error)) {
             return false;
         }
         got = g_bytes_get_size(some);
         if (got > max_bytes - all->len) {
-            g_set_error(error,
-                        VSM_ERROR,
-                        VSM_ERROR_LIMIT,
+            g_set_error(error, VSM_ERROR, VSM_ERROR_LIMIT,
                         "%s of the snapshot is longer than %zu bytes",
-                        vsm_part_name(part),
-                        max_bytes);
+                        vsm_part_name(part), max_bytes);
             return false;
         }
         g_byte_array_append(all, g_bytes_get_data(some, NULL), got);
@@ -60,8 +59,11 @@ bool vsm_parts_get(VsmAttester *attester, VsmPart part, gsize max_bytes,
     }
 }
 
-bool vsm_parts_fill(VsmAttester *attester, VsmPart part, VsmStored *stored,
-                    GCancellable *cancel, GError **error)
+bool vsm_parts_fill(VsmAttester *attester,
+                    VsmPart part,
+                    VsmStored *stored,
+                    GCancellable *cancel,
+                    GError **error)
 {
     guint64 wanted = vsm_stored_part_bytes(stored, part);
     guint64 offset = 0;
@@ -69,24 +71,16 @@ bool vsm_parts_fill(VsmAttester *attester, VsmPart part, VsmStored *stored,
     while (offset < wanted) {
         g_autoptr(GBytes) some = NULL;
 
-        if (!vsm_attester_get(attester,
-                              vsm_part_name(part),
-                              offset,
+        if (!vsm_attester_get(attester, part, offset,
                               MIN(VSM_MESSAGE_BYTES_MAX, wanted - offset),
-                              &some,
-                              cancel,
-                              error)) {
+                              &some, cancel, error)) {
             return false;
         }
         if (g_bytes_get_size(some) == 0) {
-            g_set_error(error,
-                        VSM_ERROR,
-                        VSM_ERROR_TAMPERED,
+            g_set_error(error, VSM_ERROR, VSM_ERROR_TAMPERED,
                         "%s of the snapshot ends at byte "
                         "%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT,
-                        vsm_part_name(part),
-                        offset,
-                        wanted);
+                        vsm_part_name(part), offset, wanted);
             return false;
         }
         if (!vsm_stored_add(stored, part, some, error)) {

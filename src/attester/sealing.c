@@ -25,18 +25,23 @@ struct _VsmSealing {
     Stage stage;
 };
 
-static bool put_leaves(gpointer opaque, VsmPart part, guint64 offset,
-                       GBytes *bytes, GError **error)
+static bool put_leaves(gpointer opaque,
+                       VsmPart part,
+                       guint64 offset,
+                       GBytes *bytes,
+                       GError **error)
 {
     VsmSealing *sealing = opaque;
 
-    return vsm_attester_put(
-        sealing->attester, part, offset, bytes, sealing->cancel, error);
+    return vsm_attester_put(sealing->attester, part, offset, bytes,
+                            sealing->cancel, error);
 }
 
-VsmSealing *vsm_sealing_begin(VsmAttester *attester, VsmPool *pool,
+VsmSealing *vsm_sealing_begin(VsmAttester *attester,
+                              VsmPool *pool,
                               const VsmSealRequest *request,
-                              GCancellable *cancel, GError **error)
+                              GCancellable *cancel,
+                              GError **error)
 {
     g_autofree char *id = NULL;
     VsmSealing *sealing;
@@ -58,8 +63,10 @@ const char *vsm_sealing_id(VsmSealing *sealing)
     return sealing->id;
 }
 
-bool vsm_sealing_set_ram(VsmSealing *sealing, const VsmRamBlock *blocks,
-                         guint n_blocks, GError **error)
+bool vsm_sealing_set_ram(VsmSealing *sealing,
+                         const VsmRamBlock *blocks,
+                         guint n_blocks,
+                         GError **error)
 {
     return vsm_stream_set_ram(sealing->stream, blocks, n_blocks, error);
 }
@@ -69,23 +76,20 @@ VsmStream *vsm_sealing_stream(VsmSealing *sealing)
     return sealing->stream;
 }
 
-bool vsm_sealing_set_scope(VsmSealing *sealing, GBytes *scope,
-                           const char *reason, GError **error)
+bool vsm_sealing_set_scope(VsmSealing *sealing,
+                           GBytes *scope,
+                           const char *reason,
+                           GError **error)
 {
     if (!scope == !reason) {
-        g_set_error(error,
-                    VSM_ERROR,
-                    VSM_ERROR_INVALID,
+        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
                     "a runtime scope, or the reason why there is none");
         return false;
     }
     if (scope && g_bytes_get_size(scope) > VSM_SCOPE_BYTES_MAX) {
-        g_set_error(error,
-                    VSM_ERROR,
-                    VSM_ERROR_LIMIT,
+        g_set_error(error, VSM_ERROR, VSM_ERROR_LIMIT,
                     "runtime scope of %zu bytes; %u at most",
-                    g_bytes_get_size(scope),
-                    VSM_SCOPE_BYTES_MAX);
+                    g_bytes_get_size(scope), VSM_SCOPE_BYTES_MAX);
         return false;
     }
     g_clear_pointer(&sealing->scope, g_bytes_unref);
@@ -100,36 +104,25 @@ static bool put_documents(VsmSealing *sealing, GError **error)
     g_autoptr(GBytes) manifest = NULL;
     g_autoptr(GBytes) document = NULL;
 
-    return vsm_stream_documents(
-               sealing->stream, &manifest, &document, error) &&
-           vsm_parts_put(sealing->attester,
-                         VSM_PART_MANIFEST,
-                         manifest,
-                         sealing->cancel,
-                         error) &&
-           vsm_parts_put(sealing->attester,
-                         VSM_PART_STREAM,
-                         document,
-                         sealing->cancel,
-                         error) &&
-           (!sealing->scope || vsm_parts_put(sealing->attester,
-                                             VSM_PART_SCOPE,
-                                             sealing->scope,
-                                             sealing->cancel,
-                                             error));
+    return vsm_stream_documents(sealing->stream, &manifest, &document, error) &&
+           vsm_parts_put(sealing->attester, VSM_PART_MANIFEST, manifest,
+                         sealing->cancel, error) &&
+           vsm_parts_put(sealing->attester, VSM_PART_STREAM, document,
+                         sealing->cancel, error) &&
+           (!sealing->scope ||
+            vsm_parts_put(sealing->attester, VSM_PART_SCOPE, sealing->scope,
+                          sealing->cancel, error));
 }
 
-bool vsm_sealing_finish(VsmSealing *sealing, const VsmContainer *container,
+bool vsm_sealing_finish(VsmSealing *sealing,
+                        const VsmContainer *container,
                         GError **error)
 {
     const char *reason = sealing->scope_reason;
 
     if (sealing->stage != BEGUN) {
-        g_set_error(error,
-                    VSM_ERROR,
-                    VSM_ERROR_INVALID,
-                    "snapshot %s: finished already",
-                    sealing->id);
+        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
+                    "snapshot %s: finished already", sealing->id);
         return false;
     }
     if (!sealing->scope && !reason) {
@@ -137,8 +130,8 @@ bool vsm_sealing_finish(VsmSealing *sealing, const VsmContainer *container,
     }
     if (!vsm_stream_finish(sealing->stream, error) ||
         !put_documents(sealing, error) ||
-        !vsm_attester_seal_finish(
-            sealing->attester, container, reason, sealing->cancel, error)) {
+        !vsm_attester_seal_finish(sealing->attester, container, reason,
+                                  sealing->cancel, error)) {
         return false;
     }
     sealing->stage = FINISHED;
@@ -150,9 +143,7 @@ bool vsm_sealing_commit(VsmSealing *sealing, VsmRecord **ret, GError **error)
     g_autoptr(GError) why = NULL;
 
     if (sealing->stage != FINISHED) {
-        g_set_error(error,
-                    VSM_ERROR,
-                    VSM_ERROR_INVALID,
+        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
                     "snapshot %s: not finished, or committed already",
                     sealing->id);
         return false;

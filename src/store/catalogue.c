@@ -29,8 +29,8 @@ VsmCatalogue *vsm_catalogue_copy(const VsmCatalogue *catalogue)
     VsmCatalogue *copy = vsm_catalogue_new(&catalogue->previous);
 
     if (catalogue->entries->len) {
-        g_array_append_vals(
-            copy->entries, catalogue->entries->data, catalogue->entries->len);
+        g_array_append_vals(copy->entries, catalogue->entries->data,
+                            catalogue->entries->len);
     }
     return copy;
 }
@@ -51,16 +51,15 @@ static int compare(const VsmEntry *entry, const char *uuid, const char *id)
 }
 
 /* Index of the first entry that is not below (@uuid, @id). */
-static guint position(const VsmCatalogue *catalogue, const char *uuid,
-                      const char *id)
+static guint
+position(const VsmCatalogue *catalogue, const char *uuid, const char *id)
 {
     guint low = 0, high = catalogue->entries->len;
 
     while (low < high) {
         guint middle = low + (high - low) / 2;
 
-        if (compare(&g_array_index(catalogue->entries, VsmEntry, middle),
-                    uuid,
+        if (compare(&g_array_index(catalogue->entries, VsmEntry, middle), uuid,
                     id) < 0) {
             low = middle + 1;
         } else {
@@ -71,7 +70,8 @@ static guint position(const VsmCatalogue *catalogue, const char *uuid,
 }
 
 const VsmEntry *vsm_catalogue_find(const VsmCatalogue *catalogue,
-                                   const char *uuid, const char *id)
+                                   const char *uuid,
+                                   const char *id)
 {
     guint at = position(catalogue, uuid, id);
     const VsmEntry *entry;
@@ -87,12 +87,11 @@ void vsm_catalogue_put(VsmCatalogue *catalogue, const VsmEntry *entry)
 {
     vsm_catalogue_drop(catalogue, entry->uuid, entry->id);
     g_array_insert_vals(catalogue->entries,
-                        position(catalogue, entry->uuid, entry->id),
-                        entry,
-                        1);
+                        position(catalogue, entry->uuid, entry->id), entry, 1);
 }
 
-bool vsm_catalogue_drop(VsmCatalogue *catalogue, const char *uuid,
+bool vsm_catalogue_drop(VsmCatalogue *catalogue,
+                        const char *uuid,
                         const char *id)
 {
     if (!vsm_catalogue_find(catalogue, uuid, id)) {
@@ -117,8 +116,7 @@ void vsm_catalogue_sealed(const VsmCatalogue *catalogue, VsmDigest *ret)
 {
     *ret = zero;
     for (guint i = 0; i < catalogue->entries->len; i++) {
-        const VsmEntry *entry =
-            &g_array_index(catalogue->entries, VsmEntry, i);
+        const VsmEntry *entry = &g_array_index(catalogue->entries, VsmEntry, i);
 
         if (vsm_digest_equal(&entry->commit, &zero)) {
             *ret = entry->metadata;
@@ -132,25 +130,16 @@ GBytes *vsm_catalogue_encode(const VsmCatalogue *catalogue, GError **error)
 
     g_variant_builder_init(&entries, G_VARIANT_TYPE("a(ssayay)"));
     for (guint i = 0; i < catalogue->entries->len; i++) {
-        const VsmEntry *entry =
-            &g_array_index(catalogue->entries, VsmEntry, i);
+        const VsmEntry *entry = &g_array_index(catalogue->entries, VsmEntry, i);
 
-        g_variant_builder_add(&entries,
-                              "(ss@ay@ay)",
-                              entry->uuid,
-                              entry->id,
+        g_variant_builder_add(&entries, "(ss@ay@ay)", entry->uuid, entry->id,
                               vsm_codec_new_digest(&entry->commit),
                               vsm_codec_new_digest(&entry->metadata));
     }
     return vsm_codec_encode(
-        g_variant_new("(sq@aya(ssayay))",
-                      BODY_MAGIC,
-                      (guint16)BODY_VERSION,
-                      vsm_codec_new_digest(&catalogue->previous),
-                      &entries),
-        VSM_CATALOGUE_BYTES_MAX,
-        "catalogue",
-        error);
+        g_variant_new("(sq@aya(ssayay))", BODY_MAGIC, (guint16)BODY_VERSION,
+                      vsm_codec_new_digest(&catalogue->previous), &entries),
+        VSM_CATALOGUE_BYTES_MAX, "catalogue", error);
 }
 
 static bool bad(GError **error, const char *what, const char *why)
@@ -159,8 +148,8 @@ static bool bad(GError **error, const char *what, const char *why)
     return false;
 }
 
-static bool decode_entry(GVariant *value, const char *what, VsmEntry *ret,
-                         GError **error)
+static bool
+decode_entry(GVariant *value, const char *what, VsmEntry *ret, GError **error)
 {
     g_autoptr(GVariant) commit = g_variant_get_child_value(value, 2);
     g_autoptr(GVariant) metadata = g_variant_get_child_value(value, 3);
@@ -177,8 +166,10 @@ static bool decode_entry(GVariant *value, const char *what, VsmEntry *ret,
            vsm_codec_get_digest(metadata, &ret->metadata, what, error);
 }
 
-static bool decode_entries(GVariant *entries, const char *what,
-                           VsmCatalogue *catalogue, GError **error)
+static bool decode_entries(GVariant *entries,
+                           const char *what,
+                           VsmCatalogue *catalogue,
+                           GError **error)
 {
     gsize n = g_variant_n_children(entries);
     guint fresh = 0;
@@ -204,16 +195,12 @@ static bool decode_entries(GVariant *entries, const char *what,
     return true;
 }
 
-VsmCatalogue *vsm_catalogue_decode(GBytes *body, const char *what,
-                                   GError **error)
+VsmCatalogue *
+vsm_catalogue_decode(GBytes *body, const char *what, GError **error)
 {
-    g_autoptr(GVariant) value = vsm_codec_decode(body,
-                                                 BODY_TYPE,
-                                                 BODY_MAGIC,
-                                                 BODY_VERSION,
-                                                 VSM_CATALOGUE_BYTES_MAX,
-                                                 what,
-                                                 error);
+    g_autoptr(GVariant) value =
+        vsm_codec_decode(body, BODY_TYPE, BODY_MAGIC, BODY_VERSION,
+                         VSM_CATALOGUE_BYTES_MAX, what, error);
     g_autoptr(GVariant) previous = NULL;
     g_autoptr(GVariant) entries = NULL;
     g_autoptr(VsmCatalogue) catalogue = NULL;
@@ -244,12 +231,12 @@ GBytes *vsm_signed_encode(const VsmSigned *file, GError **error)
                                           vsm_codec_new_bytes(file->body),
                                           vsm_codec_new_bytes(file->attest),
                                           vsm_codec_new_bytes(file->signature)),
-                            VSM_CATALOGUE_BYTES_MAX,
-                            "catalogue",
-                            error);
+                            VSM_CATALOGUE_BYTES_MAX, "catalogue", error);
 }
 
-bool vsm_signed_decode(GBytes *bytes, const char *what, VsmSigned *ret,
+bool vsm_signed_decode(GBytes *bytes,
+                       const char *what,
+                       VsmSigned *ret,
                        GError **error)
 {
     g_autoptr(GVariant) value = vsm_codec_decode(
@@ -274,8 +261,10 @@ bool vsm_signed_decode(GBytes *bytes, const char *what, VsmSigned *ret,
     return true;
 }
 
-bool vsm_catalogue_value(const VsmDigest *previous, GBytes *body,
-                         VsmDigest *ret, GError **error)
+bool vsm_catalogue_value(const VsmDigest *previous,
+                         GBytes *body,
+                         VsmDigest *ret,
+                         GError **error)
 {
     VsmDigest both[2] = {*previous};
 

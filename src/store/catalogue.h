@@ -39,11 +39,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmCatalogue, vsm_catalogue_free)
 
 /* Borrowed, until the next change; NULL when absent. */
 const VsmEntry *vsm_catalogue_find(const VsmCatalogue *catalogue,
-                                   const char *uuid, const char *id);
+                                   const char *uuid,
+                                   const char *id);
 
 /* Keeps the order; replaces an entry of the same uuid and id. */
 void vsm_catalogue_put(VsmCatalogue *catalogue, const VsmEntry *entry);
-bool vsm_catalogue_drop(VsmCatalogue *catalogue, const char *uuid,
+bool vsm_catalogue_drop(VsmCatalogue *catalogue,
+                        const char *uuid,
                         const char *id);
 
 /* Entries with zero bytes as commit take @value. */
@@ -54,8 +56,8 @@ void vsm_catalogue_sealed(const VsmCatalogue *catalogue, VsmDigest *ret);
 
 /* Errors: LIMIT, FORMAT; @what names the file. */
 GBytes *vsm_catalogue_encode(const VsmCatalogue *catalogue, GError **error);
-VsmCatalogue *vsm_catalogue_decode(GBytes *body, const char *what,
-                                   GError **error);
+VsmCatalogue *
+vsm_catalogue_decode(GBytes *body, const char *what, GError **error);
 
 /* The file: body, and what the AK says about it.  Members are owned. */
 typedef struct {
@@ -65,12 +67,16 @@ typedef struct {
 void vsm_signed_clear(VsmSigned *file);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VsmSigned, vsm_signed_clear)
 GBytes *vsm_signed_encode(const VsmSigned *file, GError **error);
-bool vsm_signed_decode(GBytes *bytes, const char *what, VsmSigned *ret,
+bool vsm_signed_decode(GBytes *bytes,
+                       const char *what,
+                       VsmSigned *ret,
                        GError **error);
 
 /* SHA-384(@previous || SHA-384(@body)): the index after the commit of @body. */
-bool vsm_catalogue_value(const VsmDigest *previous, GBytes *body,
-                         VsmDigest *ret, GError **error);
+bool vsm_catalogue_value(const VsmDigest *previous,
+                         GBytes *body,
+                         VsmDigest *ret,
+                         GError **error);
 
 typedef enum {
     VSM_CATALOGUE_KEEP = 1, /* catalogue is true; next was never committed */

@@ -35,17 +35,14 @@ static int error_code(int number)
     }
 }
 
-void vsm_file_error(GError **error, int number, const VsmDir *dir,
-                    const char *name, const char *did)
+void vsm_file_error(GError **error,
+                    int number,
+                    const VsmDir *dir,
+                    const char *name,
+                    const char *did)
 {
-    g_set_error(error,
-                VSM_ERROR,
-                error_code(number),
-                "%s%s%s: cannot %s: %s%s",
-                dir->path,
-                name ? "/" : "",
-                name ? name : "",
-                did,
+    g_set_error(error, VSM_ERROR, error_code(number), "%s%s%s: cannot %s: %s%s",
+                dir->path, name ? "/" : "", name ? name : "", did,
                 g_strerror(number),
                 number == ELOOP ? " (links are not followed in the store)"
                 : error_code(number) == VSM_ERROR_NO_SPACE
@@ -66,22 +63,17 @@ static VsmDir *check_dir(int fd, char *path, GError **error)
         return NULL;
     }
     if (st.st_uid != geteuid() || (st.st_mode & 022)) {
-        g_set_error(error,
-                    VSM_ERROR,
-                    VSM_ERROR_STORE,
+        g_set_error(error, VSM_ERROR, VSM_ERROR_STORE,
                     "%s: belongs to uid %u with mode %04o; it must belong to "
                     "uid %u and be writable by nobody else: chmod 700 it",
-                    path,
-                    st.st_uid,
-                    st.st_mode & 07777,
-                    geteuid());
+                    path, st.st_uid, st.st_mode & 07777, geteuid());
         return NULL;
     }
     return g_steal_pointer(&dir);
 }
 
-static VsmDir *open_dir(int at, const char *name, const char *base, bool make,
-                        GError **error)
+static VsmDir *
+open_dir(int at, const char *name, const char *base, bool make, GError **error)
 {
     VsmDir where = {.fd = at, .path = (char *)(base ? base : name)};
     g_autofree char *path =
@@ -114,7 +106,9 @@ VsmDir *vsm_dir_open(const char *path, bool make, GError **error)
     return open_dir(AT_FDCWD, path, NULL, make, error);
 }
 
-VsmDir *vsm_dir_open_at(const VsmDir *parent, const char *name, bool make,
+VsmDir *vsm_dir_open_at(const VsmDir *parent,
+                        const char *name,
+                        bool make,
                         GError **error)
 {
     g_assert(!strchr(name, '/') && name[0] != '.' && name[0]);
@@ -162,12 +156,9 @@ GPtrArray *vsm_dir_names(const VsmDir *dir, guint max, GError **error)
     }
     closedir(stream);
     if (names->len > max) {
-        g_set_error(error,
-                    VSM_ERROR,
-                    VSM_ERROR_LIMIT,
+        g_set_error(error, VSM_ERROR, VSM_ERROR_LIMIT,
                     "%s: more than %u entries; remove what is not VSM's",
-                    dir->path,
-                    max);
+                    dir->path, max);
         return NULL;
     }
     g_ptr_array_sort(names, compare_names);

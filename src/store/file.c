@@ -6,6 +6,7 @@
 #include "store/files.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,7 +19,9 @@ static void tell(const char *what, const VsmDir *dir, const char *name)
     }
 }
 
-int vsm_file_open(const VsmDir *dir, const char *name, int flags,
+int vsm_file_open(const VsmDir *dir,
+                  const char *name,
+                  int flags,
                   GError **error)
 {
     struct stat st;
@@ -26,29 +29,27 @@ int vsm_file_open(const VsmDir *dir, const char *name, int flags,
 
     g_assert(!strchr(name, '/'));
     /* O_NONBLOCK: a fifo put here must not hang the attester. */
-    fd = openat(dir->fd,
-                name,
-                flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-                0600);
+    fd = openat(dir->fd, name,
+                flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
     if (fd < 0) {
         vsm_file_error(error, errno, dir, name, "open it");
         return -1;
     }
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
         close(fd);
-        g_set_error(error,
-                    VSM_ERROR,
-                    VSM_ERROR_STORE,
-                    "%s/%s: not a regular file; remove it",
-                    dir->path,
-                    name);
+        g_set_error(error, VSM_ERROR, VSM_ERROR_STORE,
+                    "%s/%s: not a regular file; remove it", dir->path, name);
         return -1;
     }
     return fd;
 }
 
-bool vsm_file_read_at(int fd, const VsmDir *dir, const char *name,
-                      guint64 offset, gsize bytes, GBytes **ret,
+bool vsm_file_read_at(int fd,
+                      const VsmDir *dir,
+                      const char *name,
+                      guint64 offset,
+                      gsize bytes,
+                      GBytes **ret,
                       GError **error)
 {
     g_autofree guint8 *buffer = g_try_malloc(MAX(bytes, 1));
@@ -69,14 +70,10 @@ bool vsm_file_read_at(int fd, const VsmDir *dir, const char *name,
             return false;
         }
         if (got == 0) {
-            g_set_error(error,
-                        VSM_ERROR,
-                        VSM_ERROR_STORE,
+            g_set_error(error, VSM_ERROR, VSM_ERROR_STORE,
                         "%s/%s: ends at byte %" G_GUINT64_FORMAT
                         ", before what is asked of it",
-                        dir->path,
-                        name,
-                        offset + done);
+                        dir->path, name, offset + done);
             return false;
         }
         done += got;
@@ -85,8 +82,11 @@ bool vsm_file_read_at(int fd, const VsmDir *dir, const char *name,
     return true;
 }
 
-bool vsm_file_read(const VsmDir *dir, const char *name, gsize max_bytes,
-                   GBytes **ret, GError **error)
+bool vsm_file_read(const VsmDir *dir,
+                   const char *name,
+                   gsize max_bytes,
+                   GBytes **ret,
+                   GError **error)
 {
     int fd = vsm_file_open(dir, name, O_RDONLY, error);
     struct stat st;
@@ -98,15 +98,10 @@ bool vsm_file_read(const VsmDir *dir, const char *name, gsize max_bytes,
     if (fstat(fd, &st) < 0) {
         vsm_file_error(error, errno, dir, name, "look at it");
     } else if ((guint64)st.st_size > max_bytes) {
-        g_set_error(error,
-                    VSM_ERROR,
-                    VSM_ERROR_LIMIT,
+        g_set_error(error, VSM_ERROR, VSM_ERROR_LIMIT,
                     "%s/%s: %" G_GUINT64_FORMAT
                     " bytes long, more than the %zu that it may have",
-                    dir->path,
-                    name,
-                    (guint64)st.st_size,
-                    max_bytes);
+                    dir->path, name, (guint64)st.st_size, max_bytes);
     } else {
         ok = vsm_file_read_at(fd, dir, name, 0, st.st_size, ret, error);
     }
@@ -114,8 +109,12 @@ bool vsm_file_read(const VsmDir *dir, const char *name, gsize max_bytes,
     return ok;
 }
 
-bool vsm_file_write_at(int fd, const VsmDir *dir, const char *name,
-                       guint64 offset, GBytes *bytes, GError **error)
+bool vsm_file_write_at(int fd,
+                       const VsmDir *dir,
+                       const char *name,
+                       guint64 offset,
+                       GBytes *bytes,
+                       GError **error)
 {
     gsize size, done = 0;
     const guint8 *data = g_bytes_get_data(bytes, &size);
@@ -136,8 +135,7 @@ bool vsm_file_write_at(int fd, const VsmDir *dir, const char *name,
     return true;
 }
 
-bool vsm_file_sync(int fd, const VsmDir *dir, const char *name,
-                   GError **error)
+bool vsm_file_sync(int fd, const VsmDir *dir, const char *name, GError **error)
 {
     tell("sync", dir, name);
     if (fsync(fd) < 0) {
@@ -147,7 +145,9 @@ bool vsm_file_sync(int fd, const VsmDir *dir, const char *name,
     return true;
 }
 
-bool vsm_file_replace(const VsmDir *dir, const char *name, GBytes *bytes,
+bool vsm_file_replace(const VsmDir *dir,
+                      const char *name,
+                      GBytes *bytes,
                       GError **error)
 {
     g_autofree char *temporary = g_strdup_printf(".%s.tmp", name);
@@ -173,7 +173,9 @@ bool vsm_file_replace(const VsmDir *dir, const char *name, GBytes *bytes,
     return true;
 }
 
-bool vsm_file_rename(const VsmDir *dir, const char *from, const char *to,
+bool vsm_file_rename(const VsmDir *dir,
+                     const char *from,
+                     const char *to,
                      GError **error)
 {
     tell("rename", dir, to);

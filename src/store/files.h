@@ -35,7 +35,9 @@ void vsm_files_tell(const char *what, const char *path);
 VsmDir *vsm_dir_open(const char *path, bool make, GError **error);
 
 /* The same for @name, one path component, below @parent. */
-VsmDir *vsm_dir_open_at(const VsmDir *parent, const char *name, bool make,
+VsmDir *vsm_dir_open_at(const VsmDir *parent,
+                        const char *name,
+                        bool make,
                         GError **error);
 void vsm_dir_free(VsmDir *dir);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmDir, vsm_dir_free)
@@ -58,7 +60,9 @@ bool vsm_dir_bytes(const VsmDir *dir, guint64 *ret_bytes, GError **error);
  *
  * Errors: BUSY names the holder's pid.
  */
-bool vsm_dir_lock(const VsmDir *dir, const char *name, int *ret_fd,
+bool vsm_dir_lock(const VsmDir *dir,
+                  const char *name,
+                  int *ret_fd,
                   GError **error);
 
 /**
@@ -67,15 +71,22 @@ bool vsm_dir_lock(const VsmDir *dir, const char *name, int *ret_fd,
  *
  * Errors: NOT_FOUND when absent; STORE when no regular file or unreadable.
  */
-bool vsm_file_read(const VsmDir *dir, const char *name, gsize max_bytes,
-                   GBytes **ret, GError **error);
+bool vsm_file_read(const VsmDir *dir,
+                   const char *name,
+                   gsize max_bytes,
+                   GBytes **ret,
+                   GError **error);
 
 /* After a crash there is the old content or the new one, whole. */
-bool vsm_file_replace(const VsmDir *dir, const char *name, GBytes *bytes,
+bool vsm_file_replace(const VsmDir *dir,
+                      const char *name,
+                      GBytes *bytes,
                       GError **error);
 
 /* Renames within @dir, durably. */
-bool vsm_file_rename(const VsmDir *dir, const char *from, const char *to,
+bool vsm_file_rename(const VsmDir *dir,
+                     const char *from,
+                     const char *to,
                      GError **error);
 
 /* Removes durably; one that is absent is no error. */
@@ -87,19 +98,31 @@ bool vsm_file_remove(const VsmDir *dir, const char *name, GError **error);
  *
  * Returns: a descriptor of a regular file, mode 0600 when made; or -1
  */
-int vsm_file_open(const VsmDir *dir, const char *name, int flags,
+int vsm_file_open(const VsmDir *dir,
+                  const char *name,
+                  int flags,
                   GError **error);
 
-bool vsm_file_write_at(int fd, const VsmDir *dir, const char *name,
-                       guint64 offset, GBytes *bytes, GError **error);
+bool vsm_file_write_at(int fd,
+                       const VsmDir *dir,
+                       const char *name,
+                       guint64 offset,
+                       GBytes *bytes,
+                       GError **error);
 
 /* Exactly @bytes bytes; STORE when the file is shorter. */
-bool vsm_file_read_at(int fd, const VsmDir *dir, const char *name,
-                      guint64 offset, gsize bytes, GBytes **ret,
+bool vsm_file_read_at(int fd,
+                      const VsmDir *dir,
+                      const char *name,
+                      guint64 offset,
+                      gsize bytes,
+                      GBytes **ret,
                       GError **error);
-bool vsm_file_sync(int fd, const VsmDir *dir, const char *name,
-                   GError **error);
+bool vsm_file_sync(int fd, const VsmDir *dir, const char *name, GError **error);
 
 /* Sets @error from errno: NO_SPACE, NOT_FOUND or STORE. */
-void vsm_file_error(GError **error, int number, const VsmDir *dir,
-                    const char *name, const char *did);
+void vsm_file_error(GError **error,
+                    int number,
+                    const VsmDir *dir,
+                    const char *name,
+                    const char *did);

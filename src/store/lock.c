@@ -21,30 +21,25 @@ static int holder(int fd)
 static void set_busy(GError **error, const VsmDir *dir, int pid)
 {
     if (pid > 0) {
-        g_set_error(error,
-                    VSM_ERROR,
-                    VSM_ERROR_BUSY,
+        g_set_error(error, VSM_ERROR, VSM_ERROR_BUSY,
                     "%s: in use by process %d; use another state directory, "
                     "or end that process",
-                    dir->path,
-                    pid);
+                    dir->path, pid);
     } else {
-        g_set_error(error,
-                    VSM_ERROR,
-                    VSM_ERROR_BUSY,
-                    "%s: in use by another process",
-                    dir->path);
+        g_set_error(error, VSM_ERROR, VSM_ERROR_BUSY,
+                    "%s: in use by another process", dir->path);
     }
 }
 
-bool vsm_dir_lock(const VsmDir *dir, const char *name, int *ret_fd,
+bool vsm_dir_lock(const VsmDir *dir,
+                  const char *name,
+                  int *ret_fd,
                   GError **error)
 {
     g_autofree char *pid = g_strdup_printf("%d\n", getpid());
-    int fd = openat(dir->fd,
-                    name,
-                    O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
-                    0600);
+    int fd =
+        openat(dir->fd, name,
+               O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
 
     if (fd < 0) {
         vsm_file_error(error, errno, dir, name, "open it");

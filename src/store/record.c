@@ -20,8 +20,8 @@ struct _VsmFolder {
     guint64 lengths[VSM_PARTS];
 };
 
-static VsmDir *open_vm(const VsmDir *store, const char *uuid, bool make,
-                       GError **error)
+static VsmDir *
+open_vm(const VsmDir *store, const char *uuid, bool make, GError **error)
 {
     g_autoptr(VsmDir) all = vsm_dir_open_at(store, "vm", make, error);
 
@@ -29,8 +29,11 @@ static VsmDir *open_vm(const VsmDir *store, const char *uuid, bool make,
     return all ? vsm_dir_open_at(all, uuid, make, error) : NULL;
 }
 
-static VsmFolder *folder_at(const VsmDir *store, const char *uuid,
-                            const char *id, bool make, GError **error)
+static VsmFolder *folder_at(const VsmDir *store,
+                            const char *uuid,
+                            const char *id,
+                            bool make,
+                            GError **error)
 {
     g_autoptr(VsmDir) vm = open_vm(store, uuid, make, error);
     g_autoptr(VsmDir) dir = NULL;
@@ -49,14 +52,18 @@ static VsmFolder *folder_at(const VsmDir *store, const char *uuid,
     return folder;
 }
 
-VsmFolder *vsm_folder_make(const VsmDir *store, const char *uuid,
-                           const char *id, GError **error)
+VsmFolder *vsm_folder_make(const VsmDir *store,
+                           const char *uuid,
+                           const char *id,
+                           GError **error)
 {
     return folder_at(store, uuid, id, true, error);
 }
 
-VsmFolder *vsm_folder_open(const VsmDir *store, const char *uuid,
-                           const char *id, GError **error)
+VsmFolder *vsm_folder_open(const VsmDir *store,
+                           const char *uuid,
+                           const char *id,
+                           GError **error)
 {
     return folder_at(store, uuid, id, false, error);
 }
@@ -79,34 +86,32 @@ const VsmDir *vsm_folder_dir(const VsmFolder *folder)
     return folder->dir;
 }
 
-bool vsm_folder_put(VsmFolder *folder, VsmPart part, guint64 offset,
-                    GBytes *bytes, GError **error)
+bool vsm_folder_put(VsmFolder *folder,
+                    VsmPart part,
+                    guint64 offset,
+                    GBytes *bytes,
+                    GError **error)
 {
     const char *name = vsm_part_name(part);
 
     g_assert(name);
     if (folder->fds[part] < 0) {
-        folder->fds[part] = vsm_file_open(
-            folder->dir, name, O_RDWR | O_CREAT | O_EXCL, error);
+        folder->fds[part] =
+            vsm_file_open(folder->dir, name, O_RDWR | O_CREAT | O_EXCL, error);
         if (folder->fds[part] < 0) {
             return false;
         }
     }
     if (offset != folder->lengths[part]) {
-        g_set_error(error,
-                    VSM_ERROR,
-                    VSM_ERROR_INVALID,
+        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
                     "%s/%s: a put at byte %" G_GUINT64_FORMAT
                     " where %" G_GUINT64_FORMAT " are there: parts are only "
                     "appended to",
-                    folder->dir->path,
-                    name,
-                    offset,
-                    folder->lengths[part]);
+                    folder->dir->path, name, offset, folder->lengths[part]);
         return false;
     }
-    if (!vsm_file_write_at(
-            folder->fds[part], folder->dir, name, offset, bytes, error)) {
+    if (!vsm_file_write_at(folder->fds[part], folder->dir, name, offset, bytes,
+                           error)) {
         return false;
     }
     folder->lengths[part] += g_bytes_get_size(bytes);
@@ -133,15 +138,17 @@ static bool open_part(VsmFolder *folder, VsmPart part, GError **error)
         return false;
     }
     if (fstat(folder->fds[part], &st) < 0) {
-        vsm_file_error(
-            error, errno, folder->dir, vsm_part_name(part), "look at it");
+        vsm_file_error(error, errno, folder->dir, vsm_part_name(part),
+                       "look at it");
         return false;
     }
     folder->lengths[part] = st.st_size;
     return true;
 }
 
-bool vsm_folder_length(VsmFolder *folder, VsmPart part, guint64 *ret_bytes,
+bool vsm_folder_length(VsmFolder *folder,
+                       VsmPart part,
+                       guint64 *ret_bytes,
                        GError **error)
 {
     if (!open_part(folder, part, error)) {
@@ -151,8 +158,12 @@ bool vsm_folder_length(VsmFolder *folder, VsmPart part, guint64 *ret_bytes,
     return true;
 }
 
-bool vsm_folder_get(VsmFolder *folder, VsmPart part, guint64 offset,
-                    gsize bytes, GBytes **ret, GError **error)
+bool vsm_folder_get(VsmFolder *folder,
+                    VsmPart part,
+                    guint64 offset,
+                    gsize bytes,
+                    GBytes **ret,
+                    GError **error)
 {
     guint64 length;
 
@@ -164,21 +175,15 @@ bool vsm_folder_get(VsmFolder *folder, VsmPart part, guint64 offset,
         *ret = g_bytes_new(NULL, 0);
         return true;
     }
-    return vsm_file_read_at(folder->fds[part],
-                            folder->dir,
-                            vsm_part_name(part),
-                            offset,
-                            MIN(bytes, length - offset),
-                            ret,
-                            error);
+    return vsm_file_read_at(folder->fds[part], folder->dir, vsm_part_name(part),
+                            offset, MIN(bytes, length - offset), ret, error);
 }
 
 bool vsm_folder_sync(VsmFolder *folder, GError **error)
 {
     for (guint i = 0; i < VSM_PARTS; i++) {
-        if (folder->fds[i] >= 0 &&
-            !vsm_file_sync(
-                folder->fds[i], folder->dir, vsm_part_name(i), error)) {
+        if (folder->fds[i] >= 0 && !vsm_file_sync(folder->fds[i], folder->dir,
+                                                  vsm_part_name(i), error)) {
             return false;
         }
     }
@@ -206,7 +211,9 @@ static bool drop_files(const VsmDir *dir, GError **error)
     return true;
 }
 
-bool vsm_folder_drop(const VsmDir *store, const char *uuid, const char *id,
+bool vsm_folder_drop(const VsmDir *store,
+                     const char *uuid,
+                     const char *id,
                      GError **error)
 {
     g_autoptr(GError) why = NULL;
@@ -243,8 +250,8 @@ static GPtrArray *only(GPtrArray *names, bool (*is)(const char *text))
     return kept;
 }
 
-static GPtrArray *names_of(VsmDir *dir, GError *why,
-                           bool (*is)(const char *text), GError **error)
+static GPtrArray *
+names_of(VsmDir *dir, GError *why, bool (*is)(const char *text), GError **error)
 {
     g_autoptr(GPtrArray) names = NULL;
 
@@ -267,8 +274,7 @@ GPtrArray *vsm_store_uuids(const VsmDir *store, GError **error)
     return names_of(all, why, vsm_text_is_uuid, error);
 }
 
-GPtrArray *vsm_store_ids(const VsmDir *store, const char *uuid,
-                         GError **error)
+GPtrArray *vsm_store_ids(const VsmDir *store, const char *uuid, GError **error)
 {
     g_autoptr(GError) why = NULL;
     g_autoptr(VsmDir) vm = open_vm(store, uuid, false, &why);
@@ -276,8 +282,10 @@ GPtrArray *vsm_store_ids(const VsmDir *store, const char *uuid,
     return names_of(vm, why, vsm_text_is_id, error);
 }
 
-bool vsm_store_usage(const VsmDir *store, const char *uuid,
-                     guint64 *ret_bytes, GError **error)
+bool vsm_store_usage(const VsmDir *store,
+                     const char *uuid,
+                     guint64 *ret_bytes,
+                     GError **error)
 {
     g_autoptr(GPtrArray) ids = vsm_store_ids(store, uuid, error);
     guint64 sum = 0;

@@ -16,28 +16,41 @@ typedef struct _VsmFolder VsmFolder;
  */
 
 /* Makes vm/@uuid/@id durably, empty.  Errors: STORE, NO_SPACE. */
-VsmFolder *vsm_folder_make(const VsmDir *store, const char *uuid,
-                           const char *id, GError **error);
+VsmFolder *vsm_folder_make(const VsmDir *store,
+                           const char *uuid,
+                           const char *id,
+                           GError **error);
 
 /* Errors: NOT_FOUND, STORE. */
-VsmFolder *vsm_folder_open(const VsmDir *store, const char *uuid,
-                           const char *id, GError **error);
+VsmFolder *vsm_folder_open(const VsmDir *store,
+                           const char *uuid,
+                           const char *id,
+                           GError **error);
 void vsm_folder_free(VsmFolder *folder);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmFolder, vsm_folder_free)
 
 const VsmDir *vsm_folder_dir(const VsmFolder *folder); /* borrowed */
 
 /* Appends to @part; INVALID when @offset is not its length. */
-bool vsm_folder_put(VsmFolder *folder, VsmPart part, guint64 offset,
-                    GBytes *bytes, GError **error);
+bool vsm_folder_put(VsmFolder *folder,
+                    VsmPart part,
+                    guint64 offset,
+                    GBytes *bytes,
+                    GError **error);
 
 /* Length of @part as put, or as found; 0 when absent. */
-bool vsm_folder_length(VsmFolder *folder, VsmPart part, guint64 *ret_bytes,
+bool vsm_folder_length(VsmFolder *folder,
+                       VsmPart part,
+                       guint64 *ret_bytes,
                        GError **error);
 
 /* Fewer than @bytes at the end of the part; empty beyond it. */
-bool vsm_folder_get(VsmFolder *folder, VsmPart part, guint64 offset,
-                    gsize bytes, GBytes **ret, GError **error);
+bool vsm_folder_get(VsmFolder *folder,
+                    VsmPart part,
+                    guint64 offset,
+                    gsize bytes,
+                    GBytes **ret,
+                    GError **error);
 
 /* Makes all parts and the folder durable. */
 bool vsm_folder_sync(VsmFolder *folder, GError **error);
@@ -46,14 +59,17 @@ bool vsm_folder_sync(VsmFolder *folder, GError **error);
  * Removes vm/@uuid/@id; absent: no error.  Metadata goes first, so a crash
  * leaves what the next start drops.
  */
-bool vsm_folder_drop(const VsmDir *store, const char *uuid, const char *id,
+bool vsm_folder_drop(const VsmDir *store,
+                     const char *uuid,
+                     const char *id,
                      GError **error);
 
 /* Of char*: uuids that have a folder; ids in the folder of @uuid. */
 GPtrArray *vsm_store_uuids(const VsmDir *store, GError **error);
-GPtrArray *vsm_store_ids(const VsmDir *store, const char *uuid,
-                         GError **error);
+GPtrArray *vsm_store_ids(const VsmDir *store, const char *uuid, GError **error);
 
 /* Bytes of all records of @uuid. */
-bool vsm_store_usage(const VsmDir *store, const char *uuid,
-                     guint64 *ret_bytes, GError **error);
+bool vsm_store_usage(const VsmDir *store,
+                     const char *uuid,
+                     guint64 *ret_bytes,
+                     GError **error);

@@ -1,0 +1,47 @@
+/*
+ * The budget of NV writes: NV memory wears out, so no VM may write it at will.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "host/budget.h"
+#include <vsm/error.h>
+
+static gint64 unit(const VsmBudget *budget)
+{
+    return (gint64)budget->interval_ms * 1000;
+}
+
+void vsm_budget_init(VsmBudget *budget,
+                     guint burst,
+                     guint interval_ms,
+                     gint64 now_us)
+{
+    budget->burst = burst ? burst : VSM_BUDGET_BURST;
+    budget->interval_ms = interval_ms ? interval_ms : VSM_BUDGET_INTERVAL_MS;
+    budget->left_us = budget->burst * unit(budget);
+    budget->at_us = now_us;
+}
+
+bool vsm_budget_take(VsmBudget *budget, gint64 now_us, GError **error)
+{
+    gint64 most = budget->burst * unit(budget);
+
+    budget->left_us = MIN(most, budget->left_us + now_us - budget->at_us);
+    budget->at_us = now_us;
+    if (budget->left_us < unit(budget)) {
+        g_set_error(
+            error, VSM_ERROR, VSM_ERROR_BUSY,
+            "the TPM's NV memory may be written %u times at once and "
+            "then every %u ms, to spare it: try again in %u s",
+            budget->burst, budget->interval_ms,
+            (guint)((unit(budget) - budget->left_us) / G_USEC_PER_SEC + 1));
+        return false;
+    }
+    budget->left_us -= unit(budget);
+    return true;
+}
+
+void vsm_budget_give_back(VsmBudget *budget)
+{
+    budget->left_us += unit(budget); /* the next take clips it */
+}

@@ -1,0 +1,29 @@
+/*
+ * The budget of NV writes: NV memory wears out, so no VM may write it at will.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#define VSM_BUDGET_BURST 20
+#define VSM_BUDGET_INTERVAL_MS 10000
+
+/* A bucket of @burst writes that gains one each @interval_ms. */
+typedef struct {
+    guint burst, interval_ms;
+    gint64 left_us; /* writes left, in units of time: interval_ms * 1000 each */
+    gint64 at_us; /* when @left_us was true */
+} VsmBudget;
+
+/* 0: the defaults above. */
+void vsm_budget_init(VsmBudget *budget,
+                     guint burst,
+                     guint interval_ms,
+                     gint64 now_us);
+
+/* BUSY, with the time to wait, when none is left. */
+bool vsm_budget_take(VsmBudget *budget, gint64 now_us, GError **error);
+void vsm_budget_give_back(VsmBudget *budget);

@@ -1,0 +1,483 @@
+/*
+ * A load, attest or verify on the attester's side: policy, proof, verdict.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "base/codec.h"
+#include "base/limits.h"
+#include "core/document.h"
+#include "host/config.h"
+#include "host/local.h"
+#include "report/binding.h"
+#include "report/jwk.h"
+
+void vsm_local_check_clear(VsmLocalCheck *check)
+{
+    g_clear_pointer(&check->folder, vsm_folder_free);
+    g_clear_pointer(&check->record, vsm_record_free);
+    g_clear_pointer(&check->metadata, vsm_metadata_free);
+    for (guint i = 0; i < VSM_PARTS; i++) {
+        g_clear_pointer(&check->documents[i], g_bytes_unref);
+    }
+    g_clear_pointer(&check->measured, g_byte_array_unref);
+    g_clear_pointer(&check->nonce, g_bytes_unref);
+    g_free(check->asked);
+    g_free(check->recipient);
+    g_free(check->thumbprint);
+    vsm_tpm_evidence_clear(&check->quote);
+    *check = (VsmLocalCheck){.folder = NULL};
+}
+
+/* What can be refused without looking at the store or the TPM. */
+static bool
+check_request(VsmLocal *self, const VsmCheckRequest *request, GError **error)
+{
+    VsmLocalCheck *check = &self->check;
+
+    if (request->purpose == VSM_PURPOSE_RUNTIME || request->profile) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_UNSUPPORTED,
+                    "the runtime scope is not built yet; ask for the full "
+                    "scope");
+        return false;
+    }
+    if (request->nonce && !request->vm.config) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
+                    "no report can be made without the VM: nothing is "
+                    "unsealed; ask without a nonce");
+        return false;
+    }
+    if (request->recipient &&
+        !vsm_jwk_recipient(request->recipient, &check->thumbprint, error)) {
+        return false;
+    }
+    check->purpose = request->purpose;
+    check->asked = g_strdup(request->snapshot);
+    check->recipient = g_strdup(request->recipient);
+    check->nonce = request->nonce ? g_bytes_ref(request->nonce) : NULL;
+    return true;
+}
+
+static bool refuse_config(VsmLocal *self, GError **error)
+{
+    const VsmMetadata *metadata = self->check.metadata;
+    g_autofree char *lines = vsm_config_diff(metadata->config, self->vm.config);
+
+    if (!lines) {
+        return true;
+    }
+    g_set_error(error, VSM_ERROR, VSM_ERROR_CONFIG,
+                "snapshot \"%s\": the VM's configuration is not the one that "
+                "it was sealed with: %s; start the VM with the same "
+                "configuration",
+                metadata->tag, lines);
+    return false;
+}
+
+static bool refuse_hypervisor(VsmLocal *self, GError **error)
+{
+    const VsmMetadata *metadata = self->check.metadata;
+    const VsmDigest *now = vsm_hypervisor_digest(self->hypervisor);
+    g_autofree char *was_hex = NULL;
+    g_autofree char *now_hex = NULL;
+
+    if (vsm_digest_equal(now, &metadata->hypervisor)) {
+        return true;
+    }
+    was_hex = vsm_digest_hex(&metadata->hypervisor);
+    now_hex = vsm_digest_hex(now);
+    g_set_error(error, VSM_ERROR, VSM_ERROR_HYPERVISOR,
+                "snapshot \"%s\": the hypervisor's files are not those that it "
+                "was sealed with (sealed %.16s..., now %.16s..., version text "
+                "sealed \"%s\", now \"%s\"); use the same build and libraries",
+                metadata->tag, was_hex, now_hex, metadata->vm_version,
+                self->vm.version);
+    return false;
+}
+
+/* Boot state, hypervisor, configuration: in this order, VM untouched. */
+static bool check_policy(VsmLocal *self, VsmTpmBinding *ret, GError **error)
+{
+    VsmHost *host = self->host;
+    const VsmMetadata *metadata = self->check.metadata;
+    const char *config = self->vm.config;
+    bool lenient = host->allow_unmeasured_boot && metadata->unmeasured_boot;
+    VsmTpmPcrs sealed;
+
+    if (!vsm_hypervisor_refresh(self->hypervisor, error) ||
+        !vsm_sha384(config, strlen(config), &ret->config, error) ||
+        !vsm_tpm_pcrs_unpack(vsm_tpm_bank_from_name(metadata->pcr_bank),
+                             metadata->boot_pcrs, metadata->pcr_values, &sealed,
+                             error) ||
+        !vsm_tpm_read_boot(host->tpm, metadata->boot_pcrs, lenient, &ret->boot,
+                           error)) {
+        return false;
+    }
+    ret->hypervisor = *vsm_hypervisor_digest(self->hypervisor);
+    if (vsm_local_trust_tpm_alone) {
+        return true;
+    }
+    return vsm_tpm_boot_check(host->tpm, &ret->boot, &sealed, error) &&
+           refuse_hypervisor(self, error) && refuse_config(self, error);
+}
+
+static bool
+tampered(VsmLocal *self, const char *name, const char *why, GError **error)
+{
+    g_set_error(error, VSM_ERROR, VSM_ERROR_TAMPERED,
+                "%s/%s: %s; the snapshot can only be removed",
+                vsm_folder_dir(self->check.folder)->path, name, why);
+    return false;
+}
+
+/* One small document: whole, and equal to what the metadata says. */
+static bool read_document(VsmLocal *self,
+                          VsmPart part,
+                          gsize max,
+                          const VsmDigest *sealed,
+                          GError **error)
+{
+    VsmLocalCheck *check = &self->check;
+    const char *name = vsm_part_name(part);
+    VsmDigest digest;
+    guint64 length;
+
+    if (!vsm_folder_length(check->folder, part, &length, error)) {
+        return false;
+    }
+    if (length > max) {
+        return tampered(self, name, "longer than any that is sealed", error);
+    }
+    if (!vsm_folder_get(check->folder, part, 0, max, &check->documents[part],
+                        error) ||
+        !vsm_sha384_bytes(check->documents[part], &digest, error)) {
+        return false;
+    }
+    return vsm_digest_equal(&digest, sealed) ||
+           tampered(self, name, "not what was sealed", error);
+}
+
+/* Lengths only: the bytes are proved by whoever fetches them. */
+static bool check_bulk(VsmLocal *self, GError **error)
+{
+    static const VsmPart bulk[] = {VSM_PART_MAP, VSM_PART_LEAVES,
+                                   VSM_PART_SKELETON};
+    VsmLocalCheck *check = &self->check;
+    VsmDocument document;
+
+    if (!vsm_document_decode(check->documents[VSM_PART_STREAM], &document,
+                             error)) {
+        return false;
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(bulk); i++) {
+        guint64 length;
+
+        if (!vsm_folder_length(check->folder, bulk[i], &length, error)) {
+            return false;
+        }
+        if (length != vsm_document_part_bytes(&document, bulk[i])) {
+            return tampered(self, vsm_part_name(bulk[i]),
+                            "not as long as what was sealed", error);
+        }
+    }
+    return true;
+}
+
+static bool read_documents(VsmLocal *self, GError **error)
+{
+    VsmLocalCheck *check = &self->check;
+    const VsmMetadata *metadata = check->metadata;
+
+    check->folder = vsm_folder_open(self->host->store, self->uuid,
+                                    check->record->id, error);
+    return check->folder &&
+           read_document(self, VSM_PART_MANIFEST, VSM_MANIFEST_BYTES_MAX,
+                         &metadata->state, error) &&
+           read_document(self, VSM_PART_STREAM, VSM_STREAM_DOCUMENT_BYTES_MAX,
+                         &metadata->stream, error) &&
+           (metadata->scope_reason ||
+            read_document(self, VSM_PART_SCOPE, VSM_SCOPE_BYTES_MAX,
+                          &metadata->scope, error)) &&
+           check_bulk(self, error);
+}
+
+/* "(ayayay)": SHA-384(catalogue body), TPMS_ATTEST, TPMT_SIGNATURE. */
+static bool decode_signature(GBytes *bytes,
+                             VsmDigest *ret_body,
+                             VsmTpmEvidence *ret,
+                             GError **error)
+{
+    g_autoptr(GVariant) value =
+        vsm_codec_decode(bytes, "(ayayay)", NULL, 0, VSM_SIGNATURE_BYTES_MAX,
+                         VSM_FILE_SIGNATURE, error);
+    g_autoptr(GVariant) body = NULL;
+    g_autoptr(GVariant) attest = NULL;
+    g_autoptr(GVariant) signature = NULL;
+
+    if (!value) {
+        return false;
+    }
+    body = g_variant_get_child_value(value, 0);
+    attest = g_variant_get_child_value(value, 1);
+    signature = g_variant_get_child_value(value, 2);
+    if (!vsm_codec_get_digest(body, ret_body, VSM_FILE_SIGNATURE, error)) {
+        return false;
+    }
+    ret->attest = vsm_codec_get_bytes(attest, VSM_SIGNATURE_BYTES_MAX,
+                                      VSM_FILE_SIGNATURE, error);
+    ret->signature =
+        ret->attest ? vsm_codec_get_bytes(signature, VSM_SIGNATURE_BYTES_MAX,
+                                          VSM_FILE_SIGNATURE, error)
+                    : NULL;
+    return ret->signature != NULL;
+}
+
+/* The evidence beside the record leads to the commit that lists it. */
+static bool check_signature(VsmLocal *self, GError **error)
+{
+    VsmLocalCheck *check = &self->check;
+    g_autoptr(GBytes) bytes = NULL;
+    g_auto(VsmTpmEvidence) evidence = {NULL};
+    g_autoptr(GError) why = NULL;
+    VsmDigest body, before, after;
+
+    if (!vsm_file_read(vsm_folder_dir(check->folder), VSM_FILE_SIGNATURE,
+                       VSM_SIGNATURE_BYTES_MAX, &bytes, &why) ||
+        !decode_signature(bytes, &body, &evidence, &why) ||
+        !vsm_host_check_evidence(self->host, evidence.attest,
+                                 evidence.signature, &check->record->metadata,
+                                 &body, "evidence", &before, &why)) {
+        return tampered(self, VSM_FILE_SIGNATURE, why->message, error);
+    }
+    vsm_tpm_commit_next(&before, &body, &after);
+    return vsm_digest_equal(&after, &check->record->commit) ||
+           tampered(self, VSM_FILE_SIGNATURE, "evidence of another commit",
+                    error);
+}
+
+static VsmTpmObject to_object(const VsmTpmBlob *blob)
+{
+    return (VsmTpmObject){
+        .name = blob->name,
+        .public_area = blob->public_area,
+        .private_area = blob->private_area,
+    };
+}
+
+static bool quote_extra(VsmLocal *self, VsmDigest *ret, GError **error)
+{
+    const VsmLocalCheck *check = &self->check;
+    VsmRequestText request = {
+        .op = vsm_local_op(check->purpose),
+        .asked = check->asked,
+        .scope = vsm_local_scope(check->purpose),
+        .profile = "",
+        .recipient = check->thumbprint ? check->thumbprint : "",
+        .vm_uuid = self->uuid,
+    };
+
+    return vsm_binding_quote(
+        check->nonce, vsm_tpm_keys(self->host->tpm)->rk_name,
+        check->metadata->sealed.name, &request, ret, error);
+}
+
+static bool unseal(VsmLocal *self, const VsmTpmBinding *binding, GError **error)
+{
+    VsmLocalCheck *check = &self->check;
+    const VsmMetadata *metadata = check->metadata;
+    const VsmTpmObject ssk = to_object(&metadata->ssk);
+    const VsmTpmObject sealed = to_object(&metadata->sealed);
+    VsmDigest extra, expected, unsealed;
+
+    if ((check->nonce && !quote_extra(self, &extra, error)) ||
+        !vsm_seal_digest(&metadata->state, &metadata->stream, &metadata->scope,
+                         &expected, error) ||
+        !vsm_tpm_unseal(self->host->tpm, &ssk, &sealed, binding,
+                        check->nonce ? &extra : NULL, &unsealed,
+                        check->nonce ? &check->quote : NULL, error)) {
+        return false;
+    }
+    if (!vsm_digest_equal(&unsealed, &expected)) {
+        return tampered(self, VSM_FILE_METADATA,
+                        "the TPM released another digest than it states",
+                        error);
+    }
+    check->seal = unsealed;
+    check->unsealed = true;
+    check->hypervisor = binding->hypervisor;
+    check->pcrs = binding->boot;
+    check->unmeasured_boot = vsm_tpm_pcrs_zero(&binding->boot);
+    vsm_tpm_pcr_vm(&check->pcrs, &binding->hypervisor, &binding->config);
+    return true;
+}
+
+static bool find_record(VsmLocal *self, GError **error)
+{
+    VsmHost *host = self->host;
+    VsmLocalCheck *check = &self->check;
+    const VsmEntry *entry;
+    bool ok;
+
+    if (!vsm_host_lock(host, error)) {
+        return false;
+    }
+    ok = vsm_host_find(host, self->uuid, check->asked, &check->record, error);
+    if (ok) {
+        entry =
+            vsm_catalogue_find(host->catalogue, self->uuid, check->record->id);
+        ok = vsm_host_metadata(host, self->uuid, check->record->id, entry,
+                               &check->metadata, NULL, error);
+    }
+    vsm_host_unlock(host);
+    return ok;
+}
+
+static bool
+begin(VsmLocal *self, const VsmCheckRequest *request, GError **error)
+{
+    VsmLocalCheck *check = &self->check;
+    VsmTpmBinding binding;
+
+    if (!check_request(self, request, error) || !find_record(self, error)) {
+        return false;
+    }
+    if (!self->vm.config) {
+        return read_documents(self, error) && check_signature(self, error) &&
+               vsm_seal_digest(&check->metadata->state,
+                               &check->metadata->stream,
+                               &check->metadata->scope, &check->seal, error);
+    }
+    return check_policy(self, &binding, error) && read_documents(self, error) &&
+           check_signature(self, error) && unseal(self, &binding, error);
+}
+
+/* The caller's own copy of the record. */
+static VsmRecord *
+copy_record(const VsmLocalCheck *check, GBytes *metadata, GError **error)
+{
+    VsmRecord *record = vsm_metadata_record(check->metadata, metadata, error);
+
+    if (record) {
+        record->has_mark = true;
+        record->listed = true;
+        record->commit = check->record->commit;
+    }
+    return record;
+}
+
+bool vsm_local_check_begin(VsmAttester *attester,
+                           const VsmCheckRequest *request,
+                           VsmRecord **ret,
+                           GCancellable *cancel,
+                           GError **error)
+{
+    VsmLocal *self = VSM_LOCAL(attester);
+    g_autoptr(VsmMetadata) again = NULL;
+    g_autoptr(GBytes) bytes = NULL;
+    VsmRecord *record = NULL;
+    VsmEntry entry = {.uuid = ""};
+
+    if (vsm_local_cancelled(cancel, error) ||
+        !vsm_local_expect(self, VSM_LOCAL_IDLE, error) ||
+        !vsm_local_set_vm(self, &request->vm, error)) {
+        return false;
+    }
+    self->state = VSM_LOCAL_CHECK;
+    self->check.measured = g_byte_array_new();
+    if (begin(self, request, error)) {
+        entry.metadata = self->check.record->metadata;
+        if (vsm_host_metadata(self->host, self->uuid, self->check.record->id,
+                              &entry, &again, &bytes, error)) {
+            record = copy_record(&self->check, bytes, error);
+        }
+    }
+    if (!record) {
+        vsm_local_end(self);
+        return false;
+    }
+    *ret = record;
+    return true;
+}
+
+bool vsm_local_get(VsmAttester *attester,
+                   VsmPart part,
+                   guint64 offset,
+                   gsize bytes,
+                   GBytes **ret,
+                   GCancellable *cancel,
+                   GError **error)
+{
+    VsmLocal *self = VSM_LOCAL(attester);
+    GBytes *document = self->check.documents[part];
+    gsize length = document ? g_bytes_get_size(document) : 0;
+
+    if (vsm_local_cancelled(cancel, error) ||
+        !vsm_local_expect(self, VSM_LOCAL_CHECK, error)) {
+        return false;
+    }
+    if (document) {
+        offset = MIN(offset, length);
+        *ret = g_bytes_new_from_bytes(document, offset,
+                                      MIN(bytes, length - offset));
+        return true;
+    }
+    return vsm_folder_get(self->check.folder, part, offset, bytes, ret, error);
+}
+
+bool vsm_local_check_put(
+    VsmLocal *self, VsmPart part, guint64 offset, GBytes *bytes, GError **error)
+{
+    VsmLocalCheck *check = &self->check;
+    VsmPart wanted = check->purpose == VSM_PURPOSE_STORED ? VSM_PART_STREAM
+                                                          : VSM_PART_MANIFEST;
+    gsize length;
+    gconstpointer data = g_bytes_get_data(bytes, &length);
+
+    if (part != wanted || offset != check->measured->len) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
+                    "this check takes a measured %s, appended to",
+                    vsm_part_name(wanted));
+        return false;
+    }
+    if (length > VSM_MANIFEST_BYTES_MAX - check->measured->len) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_LIMIT,
+                    "measured %s of more than %u bytes", vsm_part_name(wanted),
+                    VSM_MANIFEST_BYTES_MAX);
+        return false;
+    }
+    g_byte_array_append(check->measured, data, length);
+    return true;
+}
+
+bool vsm_local_check_finish(VsmAttester *attester,
+                            const VsmMeasured *measured,
+                            VsmVerdict **ret,
+                            GCancellable *cancel,
+                            GError **error)
+{
+    VsmLocal *self = VSM_LOCAL(attester);
+    VsmLocalCheck *check = &self->check;
+    g_autoptr(VsmVerdict) verdict = NULL;
+    g_autoptr(GBytes) document = NULL;
+    VsmSealedState sealed = {.purpose = check->purpose};
+
+    if (vsm_local_cancelled(cancel, error) ||
+        !vsm_local_expect(self, VSM_LOCAL_CHECK, error)) {
+        return false;
+    }
+    sealed.manifest = check->documents[VSM_PART_MANIFEST];
+    sealed.document = check->documents[VSM_PART_STREAM];
+    sealed.state = check->metadata->state;
+    sealed.stream = check->metadata->stream;
+    sealed.scope = check->metadata->scope;
+    sealed.seal = check->seal;
+    sealed.unsealed = check->unsealed;
+    document = g_bytes_new(check->measured->data, check->measured->len);
+    if (!vsm_verdict_build(&sealed, document, measured, &verdict, error) ||
+        (check->nonce &&
+         !vsm_local_report(self, measured, verdict, &verdict->report, error))) {
+        return false;
+    }
+    vsm_local_end(self);
+    *ret = g_steal_pointer(&verdict);
+    return true;
+}

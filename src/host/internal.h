@@ -1,0 +1,126 @@
+/*
+ * VsmHost from the inside: what host/ shares.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+
+#include <vsm/host.h>
+#include "core/metadata.h"
+#include "crypto/keys.h"
+#include "crypto/secret.h"
+#include "host/budget.h"
+#include "store/catalogue.h"
+#include "store/record.h"
+#include "tpm/keys.h"
+#include "tpm/nv.h"
+#include "tpm/policy.h"
+#include "tpm/seal.h"
+
+#define VSM_STORE_CATALOGUE "catalogue"
+#define VSM_STORE_NEXT "catalogue.next"
+#define VSM_STORE_HOST "host"
+#define VSM_STORE_LOCK "lock"
+#define VSM_FILE_METADATA "metadata"
+#define VSM_FILE_SIGNATURE "signature"
+
+struct _VsmHost {
+    GObject parent;
+
+    VsmDir *store;
+    int lock_fd;
+    VsmSecret *secret;
+    VsmTpm *tpm;
+    VsmKey *ak; /* public; checks what the TPM signed before */
+    char *id;
+    guint32 boot_pcrs;
+    bool allow_unmeasured_boot;
+    guint64 vm_quota_bytes;
+
+    GMutex mutex; /* all below; commits go one at a time under it */
+    VsmCatalogue *catalogue; /* committed; each entry has its commit value */
+    VsmDigest value; /* of the commit index after @catalogue */
+    bool in_doubt; /* the files and the index must be read again */
+    VsmBudget budget;
+    char *last_error;
+};
+
+/*
+ * Reads index and files, and takes the catalogue that the rule names.  Also
+ * the way out of doubt.  Called with the mutex held, or before there is any
+ * other user.  Errors: REPLAYED, TAMPERED, STORE and the TPM's.
+ */
+bool vsm_host_recover(VsmHost *host, GError **error);
+
+/* Locks the mutex, settling a doubt first; false: not locked. */
+bool vsm_host_lock(VsmHost *host, GError **error);
+void vsm_host_unlock(VsmHost *host);
+
+/* Keeps the text of @error for the status; returns false. */
+bool vsm_host_note(VsmHost *host, const GError *error);
+
+/* extraData of the NV_Certify beside a commit. */
+bool vsm_host_seal_extra(const VsmDigest *metadata,
+                         const VsmDigest *body,
+                         VsmDigest *ret,
+                         GError **error);
+
+/*
+ * Checks what the AK said at a commit: signature, index, extraData.
+ * @ret_before: value of the index before that commit.  Errors: TAMPERED.
+ */
+bool vsm_host_check_evidence(VsmHost *host,
+                             GBytes *attest,
+                             GBytes *signature,
+                             const VsmDigest *metadata,
+                             const VsmDigest *body,
+                             const char *what,
+                             VsmDigest *ret_before,
+                             GError **error);
+
+/*
+ * VsmChange: one commit
+ * @put: the new entry, its commit zero bytes; NULL: none
+ * @folder: of @put; gets the evidence
+ * @drop: of VsmEntry by value; NULL: none
+ */
+typedef struct {
+    const VsmEntry *put;
+    VsmFolder *folder;
+    const VsmEntry *drop;
+    guint n_drop;
+} VsmChange;
+
+/*
+ * Called with the mutex held; the budget was taken.  IN_DOUBT: unknown; any
+ * other error: nothing was committed.
+ */
+bool vsm_host_commit(VsmHost *host,
+                     const VsmChange *change,
+                     VsmDigest *ret,
+                     GError **error);
+
+/*
+ * Metadata of vm/@uuid/@id.  @entry: what the catalogue says of it; NULL:
+ * debris, whose metadata nothing proves.  Errors: TAMPERED names the file.
+ */
+bool vsm_host_metadata(VsmHost *host,
+                       const char *uuid,
+                       const char *id,
+                       const VsmEntry *entry,
+                       VsmMetadata **ret,
+                       GBytes **ret_bytes,
+                       GError **error);
+
+/* Called with the mutex held.  Of VsmRecord, transfer full. */
+GPtrArray *vsm_host_list(VsmHost *host, const char *uuid, GError **error);
+
+/*
+ * The listed record that @asked means.  Called with the mutex held.
+ * Errors: NOT_FOUND, INVALID (ambiguous), TAMPERED.
+ */
+bool vsm_host_find(VsmHost *host,
+                   const char *uuid,
+                   const char *asked,
+                   VsmRecord **ret,
+                   GError **error);

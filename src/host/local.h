@@ -1,0 +1,137 @@
+/*
+ * VsmLocal: VsmAttester on a VsmHost, for one VM.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+
+#include "host/hypervisor.h"
+#include "host/internal.h"
+#include "host/verdict.h"
+#include "base/part.h"
+
+#define VSM_TYPE_LOCAL (vsm_local_get_type())
+G_DECLARE_FINAL_TYPE(VsmLocal, vsm_local, VSM, LOCAL, GObject)
+
+typedef enum {
+    VSM_LOCAL_IDLE,
+    VSM_LOCAL_SEAL, /* parts are put; the folder has no metadata */
+    VSM_LOCAL_SEALED, /* durable, unlisted */
+    VSM_LOCAL_CHECK,
+} VsmLocalState;
+
+/* VsmVm, owned. */
+typedef struct {
+    char *name, *version, *config;
+    bool require_sealed;
+} VsmLocalVm;
+
+/* A save.  @token: an NV write was taken from the budget and not yet used. */
+typedef struct {
+    VsmFolder *folder;
+    char *id, *tag;
+    bool replace, token;
+    guint64 expect_bytes, bytes;
+    VsmTpmObject ssk;
+    VsmDigest metadata; /* of the metadata file; SEALED */
+} VsmLocalSeal;
+
+/* A load, attest or verify. */
+typedef struct {
+    VsmFolder *folder;
+    VsmPurpose purpose;
+    VsmRecord *record;
+    VsmMetadata *metadata;
+    GBytes *documents[VSM_PARTS]; /* MANIFEST, STREAM, SCOPE: authentic */
+    VsmDigest seal; /* unsealed */
+    bool unsealed;
+    GByteArray *measured; /* put by the measurer */
+    char *asked, *recipient, *thumbprint;
+    GBytes *nonce;
+    VsmTpmPcrs pcrs; /* boot and PCR 23 as quoted */
+    bool unmeasured_boot;
+    VsmDigest hypervisor; /* digest at the begin */
+    VsmTpmEvidence quote;
+} VsmLocalCheck;
+
+struct _VsmLocal {
+    GObject parent;
+    VsmHost *host;
+    char *uuid;
+    VsmHypervisor *hypervisor;
+    VsmLocalState state;
+    VsmLocalVm vm;
+    VsmLocalSeal seal;
+    VsmLocalCheck check;
+};
+
+/* Why a test may skip the attester's own comparison of the policy's parts: to
+ * see the TPM refuse by itself. */
+extern bool vsm_local_trust_tpm_alone;
+
+bool vsm_local_cancelled(GCancellable *cancel, GError **error);
+
+/* INVALID unless in @state. */
+bool vsm_local_expect(VsmLocal *self, VsmLocalState state, GError **error);
+
+/* INVALID when @vm is another VM than this attester's; else takes it over. */
+bool vsm_local_set_vm(VsmLocal *self, const VsmVm *vm, GError **error);
+
+/* Ends any transaction; an unfinished folder goes. */
+void vsm_local_end(VsmLocal *self);
+
+/* seal.c */
+bool vsm_local_seal_begin(VsmAttester *attester,
+                          const VsmSealRequest *request,
+                          char **ret_id,
+                          GCancellable *cancel,
+                          GError **error);
+bool vsm_local_seal_put(VsmLocal *self,
+                        VsmPart part,
+                        guint64 offset,
+                        GBytes *bytes,
+                        GError **error);
+bool vsm_local_seal_finish(VsmAttester *attester,
+                           const VsmContainer *container,
+                           const char *scope_reason,
+                           GCancellable *cancel,
+                           GError **error);
+bool vsm_local_commit(VsmAttester *attester,
+                      VsmRecord **ret,
+                      GCancellable *cancel,
+                      GError **error);
+void vsm_local_seal_clear(VsmLocalSeal *seal);
+
+/* check.c */
+bool vsm_local_check_begin(VsmAttester *attester,
+                           const VsmCheckRequest *request,
+                           VsmRecord **ret,
+                           GCancellable *cancel,
+                           GError **error);
+bool vsm_local_check_put(VsmLocal *self,
+                         VsmPart part,
+                         guint64 offset,
+                         GBytes *bytes,
+                         GError **error);
+bool vsm_local_get(VsmAttester *attester,
+                   VsmPart part,
+                   guint64 offset,
+                   gsize bytes,
+                   GBytes **ret,
+                   GCancellable *cancel,
+                   GError **error);
+bool vsm_local_check_finish(VsmAttester *attester,
+                            const VsmMeasured *measured,
+                            VsmVerdict **ret,
+                            GCancellable *cancel,
+                            GError **error);
+void vsm_local_check_clear(VsmLocalCheck *check);
+
+/* report.c: the request's words, and the signed report. */
+const char *vsm_local_op(VsmPurpose purpose);
+const char *vsm_local_scope(VsmPurpose purpose);
+bool vsm_local_report(VsmLocal *self,
+                      const VsmMeasured *measured,
+                      const VsmVerdict *verdict,
+                      char **ret,
+                      GError **error);

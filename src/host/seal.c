@@ -1,0 +1,450 @@
+/*
+ * A save on the attester's side: begin, parts, seal, commit.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "base/codec.h"
+#include "base/limits.h"
+#include "core/document.h"
+#include "core/manifest.h"
+#include "host/local.h"
+
+/* Left free beside what a save announces: catalogue, metadata, file system. */
+#define SPACE_RESERVE_BYTES (1024 * 1024)
+
+void vsm_local_seal_clear(VsmLocalSeal *seal)
+{
+    g_clear_pointer(&seal->folder, vsm_folder_free);
+    g_free(seal->id);
+    g_free(seal->tag);
+    vsm_tpm_object_clear(&seal->ssk);
+    *seal = (VsmLocalSeal){NULL};
+}
+
+static bool no_space(GError **error,
+                     const char *uuid,
+                     const char *why,
+                     guint64 have,
+                     guint64 need)
+{
+    g_set_error(error, VSM_ERROR, VSM_ERROR_NO_SPACE,
+                "VM %s: %s: the snapshot's record may need %" G_GUINT64_FORMAT
+                " bytes and %" G_GUINT64_FORMAT
+                " are left; remove snapshots, or make room",
+                uuid, why, need, have);
+    return false;
+}
+
+static bool check_space(VsmLocal *self, guint64 need, GError **error)
+{
+    guint64 space, used, quota = self->host->vm_quota_bytes;
+
+    if (!vsm_dir_space(self->host->store, &space, error)) {
+        return false;
+    }
+    if (space < need || space - need < SPACE_RESERVE_BYTES) {
+        return no_space(error, self->uuid, self->host->store->path, space,
+                        need);
+    }
+    if (!quota) {
+        return true;
+    }
+    if (!vsm_store_usage(self->host->store, self->uuid, &used, error)) {
+        return false;
+    }
+    if (used > quota || quota - used < need) {
+        return no_space(error, self->uuid, "quota",
+                        used > quota ? 0 : quota - used, need);
+    }
+    return true;
+}
+
+/* Called with the host's mutex held. */
+static bool
+check_tag(VsmLocal *self, const VsmSealRequest *request, GError **error)
+{
+    g_autofree char *asked = g_strdup_printf("tag:%s", request->tag);
+    g_autoptr(VsmRecord) record = NULL;
+    g_autoptr(GError) why = NULL;
+
+    if (request->replace) {
+        return true;
+    }
+    if (vsm_host_find(self->host, self->uuid, asked, &record, &why)) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
+                    "snapshot \"%s\" of VM %s exists; choose another tag, or "
+                    "ask to replace it",
+                    request->tag, self->uuid);
+        return false;
+    }
+    if (!g_error_matches(why, VSM_ERROR, VSM_ERROR_NOT_FOUND)) {
+        g_propagate_error(error, g_steal_pointer(&why));
+        return false;
+    }
+    return true;
+}
+
+static bool read_boot(VsmLocal *self, VsmTpmPcrs *ret, GError **error)
+{
+    VsmHost *host = self->host;
+
+    return vsm_tpm_read_boot(host->tpm, host->boot_pcrs,
+                             host->allow_unmeasured_boot, ret, error) &&
+           vsm_tpm_boot_check(host->tpm, ret, NULL, error);
+}
+
+/* All that can refuse a save, before anything is made. */
+static bool admit(VsmLocal *self, const VsmSealRequest *request, GError **error)
+{
+    VsmHost *host = self->host;
+    VsmTpmPcrs boot;
+    bool ok;
+
+    if (!check_space(self, request->expect_bytes, error) ||
+        !vsm_hypervisor_refresh(self->hypervisor, error) ||
+        !read_boot(self, &boot, error) || !vsm_host_lock(host, error)) {
+        return false;
+    }
+    ok = check_tag(self, request, error) &&
+         vsm_budget_take(&host->budget, g_get_monotonic_time(), error);
+    vsm_host_unlock(host);
+    self->seal.token = ok;
+    return ok;
+}
+
+bool vsm_local_seal_begin(VsmAttester *attester,
+                          const VsmSealRequest *request,
+                          char **ret_id,
+                          GCancellable *cancel,
+                          GError **error)
+{
+    VsmLocal *self = VSM_LOCAL(attester);
+    VsmLocalSeal *seal = &self->seal;
+    guint8 random[16];
+
+    if (vsm_local_cancelled(cancel, error) ||
+        !vsm_local_expect(self, VSM_LOCAL_IDLE, error) ||
+        !vsm_local_set_vm(self, &request->vm, error) ||
+        !vsm_random(random, sizeof(random), error) ||
+        !admit(self, request, error)) {
+        return false;
+    }
+    seal->id = vsm_codec_hex(random, sizeof(random));
+    seal->tag = g_strdup(request->tag);
+    seal->replace = request->replace;
+    seal->expect_bytes = request->expect_bytes;
+    self->state = VSM_LOCAL_SEAL;
+    seal->folder =
+        vsm_folder_make(self->host->store, self->uuid, seal->id, error);
+    if (!seal->folder ||
+        !vsm_tpm_ssk_create(self->host->tpm, &seal->ssk, error)) {
+        vsm_local_end(self);
+        return false;
+    }
+    *ret_id = g_strdup(seal->id);
+    return true;
+}
+
+/* Most bytes that @part may have by itself. */
+static guint64 part_max(VsmPart part)
+{
+    switch (part) {
+    case VSM_PART_MANIFEST:
+        return VSM_MANIFEST_BYTES_MAX;
+    case VSM_PART_STREAM:
+        return VSM_STREAM_DOCUMENT_BYTES_MAX;
+    case VSM_PART_SCOPE:
+        return VSM_SCOPE_BYTES_MAX;
+    default:
+        return VSM_STREAM_BYTES_MAX;
+    }
+}
+
+bool vsm_local_seal_put(
+    VsmLocal *self, VsmPart part, guint64 offset, GBytes *bytes, GError **error)
+{
+    VsmLocalSeal *seal = &self->seal;
+    gsize length = g_bytes_get_size(bytes);
+    guint64 left = seal->expect_bytes - seal->bytes;
+
+    if (length > part_max(part) - MIN(offset, part_max(part)) ||
+        (seal->expect_bytes && length > left)) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_LIMIT,
+                    "snapshot %s: its %s is longer than what was announced, "
+                    "%" G_GUINT64_FORMAT " bytes for all parts",
+                    seal->id, vsm_part_name(part), seal->expect_bytes);
+        return false;
+    }
+    if (!vsm_folder_put(seal->folder, part, offset, bytes, error)) {
+        return false;
+    }
+    seal->bytes += length;
+    return true;
+}
+
+static bool
+read_part(VsmFolder *folder, VsmPart part, GBytes **ret, GError **error)
+{
+    return vsm_folder_get(folder, part, 0, part_max(part), ret, error);
+}
+
+static bool wrong_length(GError **error,
+                         VsmLocal *self,
+                         const char *what,
+                         guint64 is,
+                         guint64 should)
+{
+    g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
+                "snapshot %s: its %s has %" G_GUINT64_FORMAT
+                " bytes where %" G_GUINT64_FORMAT " belong",
+                self->seal.id, what, is, should);
+    return false;
+}
+
+/* The documents can be read again, and the bulk is as long as they say. */
+static bool check_parts(VsmLocal *self,
+                        const VsmContainer *container,
+                        GBytes *manifest,
+                        GBytes *stream,
+                        GError **error)
+{
+    static const VsmPart bulk[] = {VSM_PART_MAP, VSM_PART_LEAVES,
+                                   VSM_PART_SKELETON};
+    g_autoptr(VsmManifest) decoded = vsm_manifest_decode(manifest, error);
+    VsmDocument document;
+
+    if (!decoded || !vsm_document_decode(stream, &document, error)) {
+        return false;
+    }
+    if (container->vmstate_bytes < document.bytes) {
+        return wrong_length(error, self, "container", container->vmstate_bytes,
+                            document.bytes);
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(bulk); i++) {
+        guint64 is, should = vsm_document_part_bytes(&document, bulk[i]);
+
+        if (!vsm_folder_length(self->seal.folder, bulk[i], &is, error)) {
+            return false;
+        }
+        if (is != should) {
+            return wrong_length(error, self, vsm_part_name(bulk[i]), is,
+                                should);
+        }
+    }
+    return true;
+}
+
+static VsmTpmBlob to_blob(const VsmTpmObject *object)
+{
+    return (VsmTpmBlob){
+        .name = g_bytes_ref(object->name),
+        .public_area = g_bytes_ref(object->public_area),
+        .private_area = g_bytes_ref(object->private_area),
+    };
+}
+
+/* Seals the digest over the three documents; fills @metadata's TPM part. */
+static bool seal_digest(VsmLocal *self, VsmMetadata *metadata, GError **error)
+{
+    VsmHost *host = self->host;
+    VsmTpmBinding binding;
+    g_auto(VsmTpmObject) sealed = {NULL};
+    const char *config = self->vm.config;
+    VsmDigest digest;
+
+    if (!read_boot(self, &binding.boot, error) ||
+        !vsm_hypervisor_refresh(self->hypervisor, error) ||
+        !vsm_sha384(config, strlen(config), &binding.config, error) ||
+        !vsm_seal_digest(&metadata->state, &metadata->stream, &metadata->scope,
+                         &digest, error)) {
+        return false;
+    }
+    binding.hypervisor = *vsm_hypervisor_digest(self->hypervisor);
+    if (!vsm_tpm_seal(host->tpm, &self->seal.ssk, &binding, &digest, &sealed,
+                      error)) {
+        return false;
+    }
+    metadata->ssk = to_blob(&self->seal.ssk);
+    metadata->sealed = to_blob(&sealed);
+    metadata->pcr_bank = g_strdup(vsm_tpm_bank_name(binding.boot.bank));
+    metadata->boot_pcrs = binding.boot.mask;
+    metadata->pcr_values = vsm_tpm_pcrs_pack(&binding.boot);
+    metadata->unmeasured_boot = vsm_tpm_pcrs_zero(&binding.boot);
+    metadata->hypervisor = binding.hypervisor;
+    return true;
+}
+
+static VsmMetadata *describe(VsmLocal *self,
+                             const VsmContainer *container,
+                             const char *scope_reason)
+{
+    VsmMetadata *metadata = vsm_metadata_new();
+    bool operator_approves = vsm_tpm_keys(self->host->tpm)->boot_index != 0;
+
+    metadata->id = g_strdup(self->seal.id);
+    metadata->tag = g_strdup(self->seal.tag);
+    metadata->vm_uuid = g_strdup(self->uuid);
+    metadata->vm_name = g_strdup(self->vm.name);
+    metadata->vm_version = g_strdup(self->vm.version);
+    metadata->config = g_strdup(self->vm.config);
+    metadata->time = g_get_real_time() / G_USEC_PER_SEC;
+    metadata->scope_reason = g_strdup(scope_reason);
+    metadata->attester = g_strdup("in-process");
+    metadata->measured_by = g_strdup("self");
+    metadata->boot_policy = g_strdup(operator_approves ? "operator" : "frozen");
+    vsm_container_copy(container, &metadata->container);
+    return metadata;
+}
+
+static bool digest_documents(VsmLocal *self,
+                             const VsmContainer *container,
+                             VsmMetadata *metadata,
+                             GError **error)
+{
+    g_autoptr(GBytes) manifest = NULL;
+    g_autoptr(GBytes) stream = NULL;
+    g_autoptr(GBytes) scope = NULL;
+    VsmFolder *folder = self->seal.folder;
+
+    if (!read_part(folder, VSM_PART_MANIFEST, &manifest, error) ||
+        !read_part(folder, VSM_PART_STREAM, &stream, error) ||
+        !read_part(folder, VSM_PART_SCOPE, &scope, error) ||
+        !check_parts(self, container, manifest, stream, error)) {
+        return false;
+    }
+    if (!g_bytes_get_size(scope) == !metadata->scope_reason) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
+                    "snapshot %s: a runtime scope, or the reason why there is "
+                    "none",
+                    self->seal.id);
+        return false;
+    }
+    return vsm_sha384_bytes(manifest, &metadata->state, error) &&
+           vsm_sha384_bytes(stream, &metadata->stream, error) &&
+           (metadata->scope_reason ||
+            vsm_sha384_bytes(scope, &metadata->scope, error));
+}
+
+static bool
+write_metadata(VsmLocal *self, const VsmMetadata *metadata, GError **error)
+{
+    g_autoptr(GBytes) bytes = vsm_metadata_encode(metadata, error);
+    VsmFolder *folder = self->seal.folder;
+
+    return bytes && vsm_sha384_bytes(bytes, &self->seal.metadata, error) &&
+           vsm_folder_sync(folder, error) &&
+           vsm_file_replace(vsm_folder_dir(folder), VSM_FILE_METADATA, bytes,
+                            error);
+}
+
+bool vsm_local_seal_finish(VsmAttester *attester,
+                           const VsmContainer *container,
+                           const char *scope_reason,
+                           GCancellable *cancel,
+                           GError **error)
+{
+    VsmLocal *self = VSM_LOCAL(attester);
+    g_autoptr(VsmMetadata) metadata = NULL;
+
+    if (vsm_local_cancelled(cancel, error) ||
+        !vsm_local_expect(self, VSM_LOCAL_SEAL, error)) {
+        return false;
+    }
+    if (strcmp(container->tag, self->seal.tag)) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
+                    "snapshot \"%s\": its container bears the tag \"%s\"",
+                    self->seal.tag, container->tag);
+        return false;
+    }
+    metadata = describe(self, container, scope_reason);
+    if (!digest_documents(self, container, metadata, error) ||
+        !seal_digest(self, metadata, error) ||
+        !write_metadata(self, metadata, error)) {
+        return false;
+    }
+    self->state = VSM_LOCAL_SEALED;
+    return true;
+}
+
+/* Listed snapshots of the same tag, but a damaged one: it has no tag. */
+static GArray *replaced(VsmLocal *self, GError **error)
+{
+    g_autoptr(GArray) drop = g_array_new(false, false, sizeof(VsmEntry));
+    g_autoptr(GPtrArray) records = vsm_host_list(self->host, self->uuid, error);
+
+    if (!records) {
+        return NULL;
+    }
+    for (guint i = 0; i < records->len && self->seal.replace; i++) {
+        const VsmRecord *record = records->pdata[i];
+
+        if (record->listed && !g_strcmp0(record->tag, self->seal.tag)) {
+            g_array_append_vals(drop,
+                                vsm_catalogue_find(self->host->catalogue,
+                                                   self->uuid, record->id),
+                                1);
+        }
+    }
+    return g_steal_pointer(&drop);
+}
+
+/* Called with the host's mutex held. */
+static bool commit_locked(VsmLocal *self, VsmRecord **ret, GError **error)
+{
+    VsmLocalSeal *seal = &self->seal;
+    g_autofree char *asked = g_strdup_printf("id:%s", seal->id);
+    g_autoptr(GArray) drop = NULL;
+    VsmEntry entry = {.metadata = seal->metadata};
+    VsmChange change = {.put = &entry, .folder = seal->folder};
+    VsmDigest after;
+
+    drop = replaced(self, error);
+    if (!drop ||
+        (!seal->token && !vsm_budget_take(&self->host->budget,
+                                          g_get_monotonic_time(), error))) {
+        return false;
+    }
+    seal->token = false; /* used, whatever comes of it */
+    g_strlcpy(entry.uuid, self->uuid, sizeof(entry.uuid));
+    g_strlcpy(entry.id, seal->id, sizeof(entry.id));
+    change.drop = (VsmEntry *)(void *)drop->data;
+    change.n_drop = drop->len;
+    if (!vsm_host_commit(self->host, &change, &after, error)) {
+        return false;
+    }
+    /* The commit stands; a record that cannot be read shows when listed. */
+    if (!vsm_host_find(self->host, self->uuid, asked, ret, NULL)) {
+        *ret = g_new0(VsmRecord, 1);
+        (*ret)->id = g_strdup(seal->id);
+        (*ret)->vm_uuid = g_strdup(self->uuid);
+        (*ret)->commit = after;
+        (*ret)->listed = true;
+        (*ret)->damaged = g_strdup("cannot be read back");
+    }
+    return true;
+}
+
+bool vsm_local_commit(VsmAttester *attester,
+                      VsmRecord **ret,
+                      GCancellable *cancel,
+                      GError **error)
+{
+    VsmLocal *self = VSM_LOCAL(attester);
+    g_autoptr(GError) why = NULL;
+    bool ok;
+
+    if (vsm_local_cancelled(cancel, error) ||
+        !vsm_local_expect(self, VSM_LOCAL_SEALED, error) ||
+        !vsm_host_lock(self->host, error)) {
+        return false;
+    }
+    ok = commit_locked(self, ret, &why);
+    vsm_host_unlock(self->host);
+    if (ok || g_error_matches(why, VSM_ERROR, VSM_ERROR_IN_DOUBT)) {
+        vsm_local_end(self);
+    }
+    if (!ok) {
+        g_propagate_error(error, g_steal_pointer(&why));
+    }
+    return ok;
+}

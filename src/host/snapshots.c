@@ -1,0 +1,238 @@
+/*
+ * Records as the catalogue and their metadata give them: list, find.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "base/limits.h"
+#include "base/text.h"
+#include "host/internal.h"
+
+static bool damaged(GError **error, const char *file, const char *why)
+{
+    g_set_error(error, VSM_ERROR, VSM_ERROR_TAMPERED,
+                "%s: %s; the snapshot can only be removed", file, why);
+    return false;
+}
+
+static bool read_metadata(VsmHost *host,
+                          const char *uuid,
+                          const char *id,
+                          GBytes **ret,
+                          GError **error)
+{
+    g_autoptr(VsmFolder) folder = vsm_folder_open(host->store, uuid, id, error);
+
+    return folder && vsm_file_read(vsm_folder_dir(folder), VSM_FILE_METADATA,
+                                   VSM_METADATA_BYTES_MAX, ret, error);
+}
+
+bool vsm_host_metadata(VsmHost *host,
+                       const char *uuid,
+                       const char *id,
+                       const VsmEntry *entry,
+                       VsmMetadata **ret,
+                       GBytes **ret_bytes,
+                       GError **error)
+{
+    g_autofree char *file = g_build_filename(host->store->path, "vm", uuid, id,
+                                             VSM_FILE_METADATA, NULL);
+    g_autoptr(GBytes) bytes = NULL;
+    g_autoptr(VsmMetadata) metadata = NULL;
+    g_autoptr(GError) why = NULL;
+    VsmDigest digest;
+
+    if (!read_metadata(host, uuid, id, &bytes, &why)) {
+        if (g_error_matches(why, VSM_ERROR, VSM_ERROR_STORE)) {
+            g_propagate_error(error, g_steal_pointer(&why));
+            return false;
+        }
+        return damaged(error, file, why->message);
+    }
+    if (!vsm_sha384_bytes(bytes, &digest, error)) {
+        return false;
+    }
+    if (entry && !vsm_digest_equal(&digest, &entry->metadata)) {
+        return damaged(error, file, "not what the catalogue says was sealed");
+    }
+    metadata = vsm_metadata_decode(bytes, &why);
+    if (!metadata) {
+        return damaged(error, file, why->message);
+    }
+    if (strcmp(metadata->id, id) || strcmp(metadata->vm_uuid, uuid)) {
+        return damaged(error, file, "of another snapshot");
+    }
+    *ret = g_steal_pointer(&metadata);
+    if (ret_bytes) {
+        *ret_bytes = g_steal_pointer(&bytes);
+    }
+    return true;
+}
+
+/* @entry NULL: debris; then NULL without an error when it has no metadata. */
+static VsmRecord *record_of(VsmHost *host,
+                            const char *uuid,
+                            const char *id,
+                            const VsmEntry *entry,
+                            GError **error)
+{
+    g_autoptr(VsmMetadata) metadata = NULL;
+    g_autoptr(GBytes) bytes = NULL;
+    g_autoptr(GError) why = NULL;
+    VsmRecord *record;
+
+    if (vsm_host_metadata(host, uuid, id, entry, &metadata, &bytes, &why)) {
+        record = vsm_metadata_record(metadata, bytes, error);
+        if (!record) {
+            return NULL;
+        }
+        record->has_mark = true;
+    } else if (entry && g_error_matches(why, VSM_ERROR, VSM_ERROR_TAMPERED)) {
+        record = g_new0(VsmRecord, 1);
+        record->id = g_strdup(id);
+        record->vm_uuid = g_strdup(uuid);
+        record->damaged = g_strdup(why->message);
+    } else {
+        if (entry) {
+            g_propagate_error(error, g_steal_pointer(&why));
+        }
+        return NULL;
+    }
+    if (entry) {
+        record->listed = true;
+        record->commit = entry->commit;
+    }
+    return record;
+}
+
+static void free_record(gpointer record)
+{
+    vsm_record_free(record);
+}
+
+static bool
+add_listed(VsmHost *host, const char *uuid, GPtrArray *records, GError **error)
+{
+    for (guint i = 0; i < host->catalogue->entries->len; i++) {
+        const VsmEntry *entry =
+            &g_array_index(host->catalogue->entries, VsmEntry, i);
+        VsmRecord *record;
+
+        if (strcmp(entry->uuid, uuid)) {
+            continue;
+        }
+        record = record_of(host, uuid, entry->id, entry, error);
+        if (!record) {
+            return false;
+        }
+        g_ptr_array_add(records, record);
+    }
+    return true;
+}
+
+GPtrArray *vsm_host_list(VsmHost *host, const char *uuid, GError **error)
+{
+    g_autoptr(GPtrArray) records = g_ptr_array_new_with_free_func(free_record);
+    g_autoptr(GPtrArray) ids = NULL;
+
+    if (!add_listed(host, uuid, records, error)) {
+        return NULL;
+    }
+    ids = vsm_store_ids(host->store, uuid, error);
+    if (!ids) {
+        return NULL;
+    }
+    for (guint i = 0; i < ids->len; i++) {
+        VsmRecord *record;
+
+        if (vsm_catalogue_find(host->catalogue, uuid, ids->pdata[i])) {
+            continue;
+        }
+        record = record_of(host, uuid, ids->pdata[i], NULL, NULL);
+        if (record) {
+            g_ptr_array_add(records, record);
+        }
+    }
+    return g_steal_pointer(&records);
+}
+
+static int pick(GPtrArray *records, const char *name, bool by_tag)
+{
+    for (guint i = 0; i < records->len; i++) {
+        const VsmRecord *record = records->pdata[i];
+        const char *text = by_tag ? record->tag : record->id;
+
+        if (text && !strcmp(text, name)) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static void set_not_found(GPtrArray *records,
+                          const char *uuid,
+                          const char *asked,
+                          GError **error)
+{
+    guint unusable = 0;
+
+    for (guint i = 0; i < records->len; i++) {
+        const VsmRecord *record = records->pdata[i];
+
+        unusable += record->damaged != NULL;
+    }
+    if (unusable) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_NOT_FOUND,
+                    "no usable sealed snapshot \"%s\" of VM %s; the metadata "
+                    "of %u of its snapshots was altered: list them, and ask "
+                    "by id",
+                    asked, uuid, unusable);
+    } else {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_NOT_FOUND,
+                    "no sealed snapshot \"%s\" of VM %s; list the snapshots "
+                    "to see which there are",
+                    asked, uuid);
+    }
+}
+
+bool vsm_host_find(VsmHost *host,
+                   const char *uuid,
+                   const char *asked,
+                   VsmRecord **ret,
+                   GError **error)
+{
+    g_autoptr(GPtrArray) records = g_ptr_array_new_with_free_func(free_record);
+    VsmAsked kind;
+    const char *name;
+    const VsmRecord *found;
+    int tag = -1, id = -1;
+
+    if (!vsm_text_parse_asked(asked, &kind, &name, error) ||
+        !add_listed(host, uuid, records, error)) {
+        return false;
+    }
+    if (kind != VSM_ASKED_ID) {
+        tag = pick(records, name, true);
+    }
+    if (kind != VSM_ASKED_TAG) {
+        id = pick(records, name, false);
+    }
+    if (tag >= 0 && id >= 0 && tag != id) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
+                    "\"%s\" is the tag of one snapshot and the id of another; "
+                    "say tag:%s or id:%s",
+                    name, name, name);
+        return false;
+    }
+    if (tag < 0 && id < 0) {
+        set_not_found(records, uuid, asked, error);
+        return false;
+    }
+    found = records->pdata[tag >= 0 ? tag : id];
+    if (found->damaged) {
+        g_set_error_literal(error, VSM_ERROR, VSM_ERROR_TAMPERED,
+                            found->damaged);
+        return false;
+    }
+    *ret = g_ptr_array_steal_index(records, tag >= 0 ? tag : id);
+    return true;
+}
