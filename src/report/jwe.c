@@ -29,16 +29,10 @@ static bool protect_ephemeral(json_t *jwe)
 {
     json_t *epk = json_object_get(json_object_get(jwe, "header"), "epk");
     json_t *header = json_object_get(jwe, "protected");
-    g_autofree char *text = NULL, *b64 = NULL;
 
-    if (!json_is_object(epk) || !json_is_object(header) ||
-        json_object_set(header, "epk", epk) < 0 ||
-        json_object_del(jwe, "header") < 0) {
-        return false;
-    }
-    text = vsm_json_dump(header);
-    b64 = vsm_b64url_encode(text, strlen(text));
-    return json_object_set_new(jwe, "protected", json_string(b64)) == 0;
+    return json_is_object(epk) && json_is_object(header) &&
+           json_object_set(header, "epk", epk) == 0 &&
+           json_object_del(jwe, "header") == 0;
 }
 
 static char *compact(const json_t *jwe)

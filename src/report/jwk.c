@@ -156,12 +156,11 @@ static bool allows_agreement(const json_t *jwk)
     const char *alg = vsm_json_text(jwk, "alg");
     const json_t *ops = json_object_get(jwk, "key_ops");
 
-    /* RFC 7517 asks for an empty list on the public side; jose writes one of
-     * the two words. */
+    /* RFC 7518 knows two words for it; jose writes "wrapKey" for ECDH-ES. */
     return (!use || strcmp(use, "enc") == 0) &&
            (!alg || strcmp(alg, "ECDH-ES") == 0) &&
            (!ops || json_array_size(ops) == 0 || has_text(ops, "deriveKey") ||
-            has_text(ops, "deriveBits"));
+            has_text(ops, "deriveBits") || has_text(ops, "wrapKey"));
 }
 
 bool vsm_jwk_recipient(const char *jwk, char **ret_thumbprint, GError **error)
