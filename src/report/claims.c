@@ -63,21 +63,41 @@ static void put_hex_bytes(json_t *object, const char *name, GBytes *bytes)
     put_hex(object, name, data, size);
 }
 
-/* The first VSM_CLAIMS_LIST_MAX entries as @name, the rest as a number. */
-static void put_list(json_t *object, const char *name, const GPtrArray *texts)
+/* Masks of this reason hide state, where others hide only a clock. */
+static bool is_external(const char *text)
+{
+    return g_str_has_suffix(text, " external");
+}
+
+/*
+ * The first VSM_CLAIMS_LIST_MAX entries as @name, the rest as a number.
+ * @keep: NULL: all entries; else those for which it answers @want.
+ */
+static void put_list(json_t *object,
+                     const char *name,
+                     const GPtrArray *texts,
+                     bool (*keep)(const char *text),
+                     bool want)
 {
     g_autofree char *rest_name = g_strconcat(name, "_left_out", NULL);
     json_t *list = json_array();
-    guint n = texts ? texts->len : 0;
+    guint left_out = 0;
 
-    for (guint i = 0; i < MIN(n, VSM_CLAIMS_LIST_MAX); i++) {
-        g_autofree char *valid =
-            g_utf8_make_valid(g_ptr_array_index(texts, i), -1);
+    for (guint i = 0; texts && i < texts->len; i++) {
+        const char *text = g_ptr_array_index(texts, i);
+        g_autofree char *valid = g_utf8_make_valid(text, -1);
 
-        json_array_append_new(list, json_string(valid));
+        if (keep && keep(text) != want) {
+            continue;
+        }
+        if (json_array_size(list) < VSM_CLAIMS_LIST_MAX) {
+            json_array_append_new(list, json_string(valid));
+        } else {
+            left_out++;
+        }
     }
     put(object, name, list);
-    put(object, rest_name, json_integer(n - MIN(n, VSM_CLAIMS_LIST_MAX)));
+    put(object, rest_name, json_integer(left_out));
 }
 
 static void put_findings(json_t *object, const VsmVerdict *verdict)
@@ -204,10 +224,10 @@ static void put_result(json_t *claims, const VsmClaimsInput *in)
     put_digest(claims, "measured", &verdict->measured);
     put(claims, "unsealed", json_boolean(verdict->unsealed));
     put_findings(claims, verdict);
-    put_list(claims, "accepted", verdict->accepted);
-    put_list(claims, "host_clock", verdict->host_clock);
-    put_list(claims, "tolerated", NULL);
-    put_list(claims, "unattested", in->unattested);
+    put_list(claims, "accepted", verdict->accepted, NULL, true);
+    put_list(claims, "host_clock", verdict->host_clock, is_external, false);
+    put_list(claims, "tolerated", NULL, NULL, true);
+    put_list(claims, "unattested", verdict->host_clock, is_external, true);
     put(claims, "changed_pages",
         json_integer(in->measured ? (json_int_t)in->measured->changed_pages
                                   : 0));

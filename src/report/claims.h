@@ -36,9 +36,9 @@ G_BEGIN_DECLS
  *         hypervisor's own process) or "daemon"
  * @vm: as stated at the begin; name and version need not be UTF-8
  * @record: the snapshot that was compared with
- * @verdict: its report is ignored
+ * @verdict: its report is ignored; masks of the reason "external" become the
+ *         claim `unattested`, the others `host_clock`
  * @measured: NULL: nothing was measured (UNAVAILABLE)
- * @unattested: of char*: state that nobody can attest; NULL: none
  * @hypervisor: digest of the running hypervisor's files
  * @hypervisor_measured: whether @hypervisor was measured, not only stated
  * @boot_policy: "frozen" or "operator"
@@ -60,7 +60,6 @@ typedef struct {
     const VsmRecord *record;
     const VsmVerdict *verdict;
     const VsmMeasured *measured;
-    const GPtrArray *unattested;
     const VsmDigest *hypervisor;
     bool hypervisor_measured;
     const char *boot_policy;

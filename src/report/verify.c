@@ -336,28 +336,35 @@ static bool check_strength(const VsmClaims *claims,
     return true;
 }
 
-static bool check_masked(const VsmClaims *claims, GError **error)
+static bool all_named(const json_t *list,
+                      bool (*named)(const char *text),
+                      const char *what,
+                      GError **error)
 {
     size_t i;
     json_t *value;
 
-    json_array_foreach(claims->accepted, i, value)
+    json_array_foreach(list, i, value)
     {
-        if (!vsm_masks_names_accepted(json_string_value(value))) {
-            return refuse(error, VSM_ERROR_POLICY,
-                          "the report accepts a section's form that VSM's "
-                          "table does not name");
-        }
-    }
-    json_array_foreach(claims->host_clock, i, value)
-    {
-        if (!vsm_masks_names_field(json_string_value(value))) {
-            return refuse(error, VSM_ERROR_POLICY,
-                          "the report leaves out bytes of a section that "
-                          "VSM's table does not name");
+        if (!named(json_string_value(value))) {
+            g_set_error(error, VSM_ERROR, VSM_ERROR_POLICY,
+                        "the report %s that VSM's own table does not name: "
+                        "'%s'",
+                        what, json_string_value(value));
+            return false;
         }
     }
     return true;
+}
+
+static bool check_masked(const VsmClaims *claims, GError **error)
+{
+    return all_named(claims->accepted, vsm_masks_names_accepted,
+                     "accepts a form of a section", error) &&
+           all_named(claims->host_clock, vsm_masks_names_field,
+                     "leaves out bytes", error) &&
+           all_named(claims->unattested, vsm_masks_names_field,
+                     "leaves out state", error);
 }
 
 static VsmReport *report_of(const VsmClaims *claims)

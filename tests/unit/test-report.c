@@ -727,26 +727,48 @@ static void test_policy_lists_hold(void)
             "baseline");
 }
 
+static json_t *one(const char *text)
+{
+    json_t *list = json_array();
+
+    json_array_append_new(list, json_string(text));
+    return list;
+}
+
+static void test_trusts_masks_and_forms_that_the_table_has(void)
+{
+    g_autoptr(Fixture) fixture = fixture_new(48);
+    g_autofree char *jws = NULL, *other = NULL;
+
+    g_ptr_array_add(fixture->verdict.host_clock,
+                    g_strdup("mc146818rtc/0 v3 +0:1 host-clock"));
+    g_ptr_array_add(fixture->verdict.host_clock,
+                    g_strdup("tpm-emulator/0 v0 +900:2000 external"));
+    jws = fixture_report(fixture);
+    trusted(fixture, jws, NULL, "match");
+
+    /* Only an accepted form makes another digest a match. */
+    g_ptr_array_add(fixture->verdict.accepted,
+                    g_strdup("0000:00:02.0/e1000e/0"));
+    memset(fixture->verdict.measured.b, 0x12, 48);
+    other = fixture_report(fixture);
+    trusted(fixture, other, NULL, "match");
+    refused(fixture, other, "{\"version\":1,\"allow_accepted_forms\":false}",
+            VSM_ERROR_POLICY, "after a load");
+}
+
 static void test_refuses_masks_and_forms_that_the_table_lacks(void)
 {
     g_autoptr(Fixture) fixture = fixture_new(48);
-    json_t *list = json_array();
 
-    json_array_append_new(list, json_string("nobody/0+0:4096 host-clock"));
-    changed_is_refused(fixture, NULL, "host_clock", list, VSM_ERROR_POLICY,
+    changed_is_refused(fixture, NULL, "host_clock",
+                       one("mc146818rtc/0 v3 +0:4096 host-clock"),
+                       VSM_ERROR_POLICY, "table");
+    changed_is_refused(fixture, NULL, "unattested",
+                       one("cpu/0 v12 +0:4096 external"), VSM_ERROR_POLICY,
                        "table");
-    list = json_array();
-    json_array_append_new(list, json_string("nobody/0"));
-    changed_is_refused(fixture, NULL, "accepted", list, VSM_ERROR_POLICY,
-                       "table");
-    list = json_array();
-    json_array_append_new(list, json_string("nobody/0"));
-    {
-        g_autofree char *jws = changed(fixture, NULL, "accepted", list);
-
-        refused(fixture, jws, "{\"version\":1,\"allow_accepted_forms\":false}",
-                VSM_ERROR_POLICY, "after a load");
-    }
+    changed_is_refused(fixture, NULL, "accepted", one("cpu/0"),
+                       VSM_ERROR_POLICY, "table");
 }
 
 /* --- Claims ------------------------------------------------------------- */
@@ -841,6 +863,7 @@ static void test_lists_are_cut_and_counted(void)
     for (guint i = 0; i < VSM_FINDINGS_MAX + 3; i++) {
         add_finding(fixture);
         g_ptr_array_add(fixture->verdict.host_clock, g_strdup("x"));
+        g_ptr_array_add(fixture->verdict.host_clock, g_strdup("x external"));
     }
     fixture->verdict.findings_left_out = 10;
     fixture_quote(fixture);
@@ -854,6 +877,9 @@ static void test_lists_are_cut_and_counted(void)
     g_assert_cmpint(
         json_integer_value(json_object_get(claims, "host_clock_left_out")), ==,
         3);
+    g_assert_cmpint(
+        json_integer_value(json_object_get(claims, "unattested_left_out")), ==,
+        3);
 }
 
 /* The same input gives this text, byte for byte. */
@@ -865,7 +891,7 @@ static void test_claims_are_the_known_answer(void)
 
     add_finding(fixture);
     g_ptr_array_add(fixture->verdict.host_clock,
-                    g_strdup("timer/0+0:8 host-clock"));
+                    g_strdup("mc146818rtc/0 v3 +0:1 host-clock"));
     fixture->vm.name = "na\xffme\x1b[31m";
     /* Signatures differ each time. */
     fixture->claims.quote_attest = g_bytes_new_static("attest", 6);
@@ -940,6 +966,7 @@ int main(int argc, char **argv)
     ADD(refuses_boot_pcrs_that_are_not_approved);
     ADD(refuses_a_selection_without_the_policys_pcrs);
     ADD(policy_lists_hold);
+    ADD(trusts_masks_and_forms_that_the_table_has);
     ADD(refuses_masks_and_forms_that_the_table_lacks);
     ADD(refuses_claims_that_contradict_themselves);
     ADD(refuses_claims_it_does_not_know);
