@@ -35,4 +35,20 @@ bool vsm_geometry_touches_absent(const VsmGeometryBlock *block,
                                  guint64 first,
                                  guint64 count);
 
+/* Sets those of the @n leaves from page @first on that are absent to @mark. */
+void vsm_geometry_mark_absent(const VsmGeometryBlock *block,
+                              guint64 first,
+                              guint n,
+                              VsmDigest *leaves,
+                              const VsmDigest *mark);
+
+/* Same name, length and absent ranges. */
+bool vsm_geometry_block_equal(const VsmGeometryBlock *a,
+                              const VsmGeometryBlock *b);
+
+/* The block of this name and its index, or NULL. */
+const VsmGeometryBlock *vsm_geometry_find(const VsmGeometry *geometry,
+                                          const char *idstr,
+                                          guint *ret_index);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmGeometry, vsm_geometry_free)

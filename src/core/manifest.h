@@ -21,6 +21,7 @@ typedef struct {
     VsmGeometry *geometry; /* NULL until set */
     VsmDigest *roots; /* one a block */
     GPtrArray *sections; /* of VsmManifestSection, in the order of the stream */
+    GHashTable *names; /* the same by vsm_section_name() */
 } VsmManifest;
 
 VsmManifest *vsm_manifest_new(void);
@@ -42,6 +43,17 @@ bool vsm_manifest_add_section(VsmManifest *manifest,
                               gsize bytes,
                               GError **error);
 
+/* INVALID for a wrong name or kind, LIMIT. */
+bool vsm_section_check(const VsmSection *section,
+                       guint64 bytes,
+                       GError **error);
+
+/* @section: (transfer full), also on failure; INVALID when it is there. */
+bool vsm_manifest_take_section(VsmManifest *manifest,
+                               VsmManifestSection *section,
+                               GError **error);
+void vsm_manifest_section_free(VsmManifestSection *section);
+
 GBytes *vsm_manifest_encode(const VsmManifest *manifest, GError **error);
 
 /* All from outside is checked, masks against the table: FORMAT, LIMIT, POLICY.
@@ -55,3 +67,4 @@ const VsmManifestSection *vsm_manifest_find(const VsmManifest *manifest,
 void vsm_manifest_free(VsmManifest *manifest);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmManifest, vsm_manifest_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmManifestSection, vsm_manifest_section_free)

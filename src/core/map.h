@@ -37,9 +37,12 @@ bool vsm_map_check(VsmMap *map,
 
 guint32 vsm_map_runs(const VsmMap *map);
 guint64 vsm_map_bodies(const VsmMap *map); /* after a check, or building */
-const VsmRun *vsm_map_run(const VsmMap *map, guint32 index);
+VsmRun vsm_map_run(const VsmMap *map, guint32 index);
 
-/* The runs' bytes [@offset, @offset + @bytes) as stored; transfer full. */
+/* All runs as stored; borrowed. */
+const guint8 *vsm_map_data(const VsmMap *map, gsize *ret_bytes);
+
+/* At most @bytes of the runs as stored, from @offset on; transfer full. */
 GBytes *vsm_map_slice(const VsmMap *map, guint64 offset, gsize bytes);
 
 /* A place among the bodies, going forward. */
@@ -50,8 +53,11 @@ typedef struct {
 } VsmMapCursor;
 
 void vsm_map_first(const VsmMap *map, VsmMapCursor *cursor);
-/* Offset of the body at @cursor, or G_MAXUINT64 after the last. */
-guint64 vsm_map_offset(const VsmMapCursor *cursor);
+/*
+ * Offset of the body at @cursor, or G_MAXUINT64 after the last; the map may
+ * grow meanwhile.
+ */
+guint64 vsm_map_offset(VsmMapCursor *cursor);
 void vsm_map_next(VsmMapCursor *cursor);
 
 /* The last body of a page: its stream offset and index; false: none. */

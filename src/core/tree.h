@@ -4,8 +4,10 @@
  * node = SHA-384("VSM-NODE-1" || u8 level || u64 index || children), but a node
  * whose children are all zero bytes is 48 zero bytes itself, and one whose
  * children are all 0xff is 48 times 0xff: sparse and absent memory cost
- * nothing.  root = SHA-384("VSM-ROOT-1" || u8 kind || u64 count || top).  The
- * shape follows from count, which the root binds.  Integers little-endian.
+ * nothing.  The top is the only node of the highest level, which is at least 1;
+ * without leaves 48 zero bytes.  root = SHA-384("VSM-ROOT-1" || u8 kind || u64
+ * count || top).  The shape follows from count, which the root binds.  Integers
+ * little-endian.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -63,7 +65,7 @@ bool vsm_tree_nodes(VsmHasher *hasher,
                     VsmDigest *out,
                     GError **error);
 
-/* The root from all nodes of level 1 (the leaf itself when @count is 1). */
+/* The root from all nodes of level 1, which are overwritten. */
 bool vsm_tree_finish(VsmHasher *hasher,
                      VsmTreeKind kind,
                      guint64 count,
