@@ -1,0 +1,32 @@
+/*
+ * Aligned buffers of one chunk, used again and again
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef VSM_BUFFER_H
+#define VSM_BUFFER_H
+
+#include "block/block.h"
+
+typedef struct VsmBufferPool VsmBufferPool;
+
+typedef struct VsmBuffer {
+    VsmBufferPool *pool;
+    uint8_t *data; /* VSM_CHUNK_BYTES, aligned for direct I/O on the node */
+    size_t bytes; /* in use */
+} VsmBuffer;
+
+VsmBufferPool *vsm_buffer_pool_new(BlockDriverState *bs);
+void vsm_buffer_pool_unref(VsmBufferPool *pool);
+
+/* (transfer full): ends with vsm_buffer_to_bytes().  */
+VsmBuffer *vsm_buffer_get(VsmBufferPool *pool);
+
+/*
+ * The first @buffer->bytes as a GBytes, which returns the buffer to its pool
+ * when the last reference goes, in whichever thread that is.
+ */
+GBytes *vsm_buffer_to_bytes(VsmBuffer *buffer);
+
+#endif /* VSM_BUFFER_H */

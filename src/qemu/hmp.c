@@ -1,0 +1,91 @@
+/*
+ * HMP commands of the snapshot manager
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "monitor/hmp.h"
+#include "monitor/monitor.h"
+#include "qapi/error.h"
+#include "qobject/qdict.h"
+#include "hmp.h"
+#include "jobs.h"
+
+static void start(Monitor *mon, const QDict *qdict, VsmOperation operation)
+{
+    static unsigned n_jobs;
+    g_autofree char *job_id = g_strdup_printf("vsm-hmp%u", n_jobs++);
+    Error *err = NULL;
+
+    vsm_job_start(
+        &(VsmJobRequest){
+            .operation = operation,
+            .job_id = job_id,
+            .snapshot = qdict_get_str(qdict, "snapshot"),
+            .nonce = qdict_get_try_str(qdict, "nonce"),
+            .dismiss = true,
+        },
+        &err);
+    if (!hmp_handle_error(mon, err)) {
+        monitor_printf(mon,
+                       "job %s; its end comes as an event, its answer "
+                       "with \"info vsm\"\n",
+                       job_id);
+    }
+}
+
+static void hmp_vsm_verify(Monitor *mon, const QDict *qdict)
+{
+    start(mon, qdict, VSM_OPERATION_VERIFY);
+}
+
+static void hmp_vsm_attest(Monitor *mon, const QDict *qdict)
+{
+    start(mon, qdict, VSM_OPERATION_ATTEST);
+}
+
+static void hmp_vsm_rollback(Monitor *mon, const QDict *qdict)
+{
+    start(mon, qdict, VSM_OPERATION_ROLLBACK);
+}
+
+static void print_answer(Monitor *mon, const VsmAnswer *answer)
+{
+    monitor_printf(mon, "answer %s: %s of '%s'", answer->job_id,
+                   VsmOperation_str(answer->operation), answer->snapshot);
+    if (answer->verdict) {
+        monitor_printf(mon, ": %s", VsmOutcome_str(answer->verdict->result));
+    }
+    monitor_printf(mon, "\n");
+}
+
+static void hmp_info_vsm(Monitor *mon, const QDict *qdict)
+{
+    Error *err = NULL;
+    VsmManager *m = vsm_manager_or_error(&err);
+
+    if (hmp_handle_error(mon, err)) {
+        return;
+    }
+    monitor_printf(mon, "%s: VM %s, %s, require-sealed=%s\n", m->id, m->uuid,
+                   VsmState_str(m->state), m->require_sealed ? "on" : "off");
+    for (guint i = 0; i < m->records->len; i++) {
+        const VsmRecord *record = g_ptr_array_index(m->records, i);
+
+        monitor_printf(mon, "%s %s '%s'\n",
+                       record->listed ? "snapshot" : "debris", record->id,
+                       record->tag ?: "(damaged)");
+    }
+    for (GList *iter = m->answers.head; iter; iter = iter->next) {
+        print_answer(mon, iter->data);
+    }
+}
+
+void vsm_hmp_register(void)
+{
+    monitor_register_hmp("vsm_verify", false, hmp_vsm_verify);
+    monitor_register_hmp("vsm_attest", false, hmp_vsm_attest);
+    monitor_register_hmp("vsm_rollback", false, hmp_vsm_rollback);
+    monitor_register_hmp("vsm", true, hmp_info_vsm);
+}

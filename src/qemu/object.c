@@ -1,0 +1,385 @@
+/*
+ * The snapshot manager as a QOM object
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qemu/error-report.h"
+#include "qemu/main-loop.h"
+#include "qemu/module.h"
+#include "qemu/uuid.h"
+#include "qemu-version.h"
+#include "qom/object_interfaces.h"
+#include "system/runstate.h"
+#include "system/system.h"
+#include "answers.h"
+#include "call.h"
+#include "config.h"
+#include "events.h"
+#include "guard.h"
+#include "hmp.h"
+#include "object.h"
+#include "settle.h"
+#include "trace.h"
+#include <vsm/host.h>
+
+#define DEFAULT_SECRET "/etc/vsm/secret"
+#define BOOT_PCR_MAX 22 /* 23 is VSM's own */
+
+OBJECT_DEFINE_SIMPLE_TYPE_WITH_INTERFACES(
+    VsmManager, vsm_manager, VSM_MANAGER, OBJECT, {TYPE_USER_CREATABLE}, {})
+
+static VsmManager *the_manager;
+
+VsmManager *vsm_manager(void)
+{
+    return the_manager;
+}
+
+VsmManager *vsm_manager_or_error(Error **errp)
+{
+    if (!the_manager) {
+        error_setg(errp, "There is no snapshot manager; start QEMU with "
+                         "-object vsm-snapshot-manager,id=vsm0,...");
+    }
+    return the_manager;
+}
+
+void vsm_fail(VsmManager *m, int code, Error **errp, const char *fmt, ...)
+{
+    g_autofree char *text = NULL;
+    va_list ap;
+
+    va_start(ap, fmt);
+    text = g_strdup_vprintf(fmt, ap);
+    va_end(ap);
+    m->op.code = code;
+    error_setg(errp, "%s", text);
+}
+
+bool vsm_op_begin(VsmManager *m,
+                  VsmState state,
+                  VsmOperation operation,
+                  const char *asked,
+                  const char *job_id,
+                  Error **errp)
+{
+    if (m->state != VSM_STATE_IDLE) {
+        g_autofree char *text = g_strdup_printf(
+            "The snapshot manager is busy (%s of '%s'); try again when that "
+            "has ended",
+            VsmOperation_str(m->op.operation), m->op.asked);
+
+        vsm_event_refused(operation, asked, job_id, VSM_ERROR_BUSY, text,
+                          false);
+        error_setg(errp, "%s", text);
+        return false;
+    }
+    m->state = state;
+    m->op = (VsmOp){
+        .operation = operation,
+        .asked = g_strdup(asked),
+        .job_id = g_strdup(job_id),
+        .cancel = g_cancellable_new(),
+    };
+    return true;
+}
+
+void vsm_op_end(VsmManager *m)
+{
+    m->state = VSM_STATE_IDLE;
+    g_clear_pointer(&m->op.asked, g_free);
+    g_clear_pointer(&m->op.job_id, g_free);
+    g_clear_object(&m->op.cancel);
+}
+
+void vsm_op_refused(VsmManager *m, bool changed, const Error *err)
+{
+    vsm_event_refused(m->op.operation, m->op.asked, m->op.job_id, m->op.code,
+                      error_get_pretty(err), changed);
+}
+
+void vsm_describe_vm(VsmManager *m, VsmVm *vm)
+{
+    g_free(m->config);
+    m->config = vsm_config_text(m->boot_files);
+    *vm = (VsmVm){
+        .uuid = m->uuid,
+        .name = qemu_name ?: "",
+        .version = "QEMU " QEMU_FULL_VERSION,
+        .config = m->config,
+        .require_sealed = m->require_sealed,
+    };
+}
+
+/*
+ * The machine is there, the disks are open, no guest instruction has run, and
+ * -loadvm comes later: sweep what a crash left behind.
+ */
+static void vsm_machine_done(Notifier *notifier, void *data)
+{
+    VsmManager *m = container_of(notifier, VsmManager, machine_done);
+    Error *err = NULL;
+
+    m->boot_files = vsm_config_boot_files(&err);
+    if (err) {
+        error_reportf_err(err, "vsm: ");
+        exit(EXIT_FAILURE);
+    }
+    if (!vsm_settle(m, &err)) {
+        error_reportf_err(err, "vsm: cannot list the sealed snapshots: ");
+        exit(EXIT_FAILURE);
+    }
+}
+
+static bool parse_pcrs(const char *text, uint32_t *ret_mask, Error **errp)
+{
+    g_auto(GStrv) items = g_strsplit(text, ",", -1);
+    uint32_t mask = 0;
+
+    for (char **item = items; *item; item++) {
+        unsigned first, last;
+        int end = 0;
+
+        if (sscanf(*item, "%2u-%2u%n", &first, &last, &end) != 2 ||
+            (*item)[end]) {
+            if (sscanf(*item, "%2u%n", &first, &end) != 1 || (*item)[end]) {
+                last = BOOT_PCR_MAX + 1;
+            } else {
+                last = first;
+            }
+        }
+        if (last > BOOT_PCR_MAX || first > last) {
+            error_setg(errp,
+                       "'pcrs' must be numbers and ranges of 0 to %d, "
+                       "such as 0-7,11",
+                       BOOT_PCR_MAX);
+            return false;
+        }
+        mask |= MAKE_64BIT_MASK(first, last - first + 1);
+    }
+    *ret_mask = mask;
+    return true;
+}
+
+static bool check_properties(VsmManager *m, Error **errp)
+{
+    if (the_manager) {
+        error_setg(errp, "There is a snapshot manager already; one is enough");
+        return false;
+    }
+    if (m->attester_address) {
+        error_setg(errp, "'attester' is not available yet; give 'tcti' and "
+                         "'state-dir'");
+        return false;
+    }
+    if (!m->tcti || !m->state_dir) {
+        error_setg(errp, "'tcti' and 'state-dir' must be set, for example "
+                         "tcti=device:/dev/tpmrm0,state-dir=/var/lib/vsm/vm1");
+        return false;
+    }
+    if (!qemu_uuid_set) {
+        error_setg(errp, "Snapshots are sealed under the VM's UUID: start "
+                         "QEMU with -uuid");
+        return false;
+    }
+    if (m->require_sealed && runstate_check(RUN_STATE_INMIGRATE)) {
+        error_setg(errp, "An incoming migration cannot be checked; drop "
+                         "-incoming, or set require-sealed=off");
+        return false;
+    }
+    return !m->pcrs || parse_pcrs(m->pcrs, &m->boot_pcrs, errp);
+}
+
+static VsmAttester *open_attester(VsmManager *m, GError **error)
+{
+    VsmHostOptions options = {
+        .state_dir = m->state_dir,
+        .tcti = m->tcti,
+        .secret_path = m->secret ?: DEFAULT_SECRET,
+        .operator_key_path = m->operator_key,
+        .boot_pcrs = m->boot_pcrs,
+        .allow_unmeasured_boot = m->allow_unmeasured_boot,
+    };
+    g_autoptr(VsmHypervisor) hypervisor = NULL;
+    g_autoptr(VsmHost) host = NULL;
+    int proc_fd = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (proc_fd < 0) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_HYPERVISOR,
+                    "cannot open /proc/self to measure QEMU's files: %s",
+                    strerror(errno));
+        return NULL;
+    }
+    hypervisor = vsm_hypervisor_measure(proc_fd, error);
+    close(proc_fd);
+    if (!hypervisor) {
+        return NULL;
+    }
+    host = vsm_host_open(&options, error);
+    if (!host) {
+        return NULL;
+    }
+    return vsm_local_attester_new(host, m->uuid, g_steal_pointer(&hypervisor));
+}
+
+static void vsm_manager_complete(UserCreatable *uc, Error **errp)
+{
+    VsmManager *m = VSM_MANAGER(uc);
+    GError *error = NULL;
+
+    if (!check_properties(m, errp)) {
+        return;
+    }
+    m->id = g_strdup(object_get_canonical_path_component(OBJECT(m)));
+    m->uuid = qemu_uuid_unparse_strdup(&qemu_uuid);
+    m->pool = vsm_pool_new(0, VSM_HASH_BACKEND_AUTO, &error);
+    if (m->pool) {
+        m->attester = open_attester(m, &error);
+    }
+    if (!m->attester) {
+        vsm_error_convert(errp, error);
+        return;
+    }
+    trace_vsm_manager_complete(m->id, m->uuid, m->tcti, m->state_dir);
+    m->completed = true;
+    the_manager = m;
+    vsm_guard_register();
+    vsm_hmp_register();
+    m->machine_done.notify = vsm_machine_done;
+    qemu_add_machine_init_done_notifier(&m->machine_done);
+}
+
+/* It guards the VM for as long as QEMU runs.  */
+static bool vsm_manager_can_be_deleted(UserCreatable *uc)
+{
+    return !VSM_MANAGER(uc)->completed;
+}
+
+static void vsm_manager_init(Object *obj)
+{
+    VsmManager *m = VSM_MANAGER(obj);
+
+    m->require_sealed = true;
+    m->records =
+        g_ptr_array_new_with_free_func((GDestroyNotify)vsm_record_free);
+    qemu_co_mutex_init(&m->attester_lock);
+    g_queue_init(&m->answers);
+}
+
+static void vsm_manager_finalize(Object *obj)
+{
+    VsmManager *m = VSM_MANAGER(obj);
+
+    if (the_manager == m) {
+        the_manager = NULL;
+        vsm_guard_unregister();
+        qemu_remove_machine_init_done_notifier(&m->machine_done);
+    }
+    vsm_answers_clear(m);
+    g_clear_pointer(&m->accepted, vsm_accepted_free);
+    g_clear_pointer(&m->status, vsm_status_free);
+    g_clear_pointer(&m->records, g_ptr_array_unref);
+    g_clear_object(&m->attester);
+    g_clear_pointer(&m->pool, vsm_pool_free);
+    g_free(m->accepted_id);
+    g_free(m->attester_address);
+    g_free(m->tcti);
+    g_free(m->state_dir);
+    g_free(m->secret);
+    g_free(m->operator_key);
+    g_free(m->pcrs);
+    g_free(m->id);
+    g_free(m->uuid);
+    g_free(m->config);
+    g_free(m->boot_files);
+}
+
+/* All properties are fixed once the object is complete.  */
+static bool may_change(VsmManager *m, const char *name, Error **errp)
+{
+    if (m->completed) {
+        error_setg(errp, "'%s' cannot be changed after creation", name);
+    }
+    return !m->completed;
+}
+
+#define STRING_PROPERTY(field, name)                                           \
+    static char *get_##field(Object *obj, Error **errp)                        \
+    {                                                                          \
+        return g_strdup(VSM_MANAGER(obj)->field);                              \
+    }                                                                          \
+    static void set_##field(Object *obj, const char *value, Error **errp)      \
+    {                                                                          \
+        VsmManager *m = VSM_MANAGER(obj);                                      \
+                                                                               \
+        if (may_change(m, name, errp)) {                                       \
+            g_free(m->field);                                                  \
+            m->field = g_strdup(value);                                        \
+        }                                                                      \
+    }
+
+#define BOOL_PROPERTY(field, name)                                             \
+    static bool get_##field(Object *obj, Error **errp)                         \
+    {                                                                          \
+        return VSM_MANAGER(obj)->field;                                        \
+    }                                                                          \
+    static void set_##field(Object *obj, bool value, Error **errp)             \
+    {                                                                          \
+        VsmManager *m = VSM_MANAGER(obj);                                      \
+                                                                               \
+        if (may_change(m, name, errp)) {                                       \
+            m->field = value;                                                  \
+        }                                                                      \
+    }
+
+STRING_PROPERTY(attester_address, "attester")
+STRING_PROPERTY(tcti, "tcti")
+STRING_PROPERTY(state_dir, "state-dir")
+STRING_PROPERTY(secret, "secret")
+STRING_PROPERTY(operator_key, "operator-key")
+STRING_PROPERTY(pcrs, "pcrs")
+BOOL_PROPERTY(require_sealed, "require-sealed")
+BOOL_PROPERTY(allow_unmeasured_boot, "allow-unmeasured-boot")
+
+static int get_on_mismatch(Object *obj, Error **errp)
+{
+    return VSM_MANAGER(obj)->on_mismatch;
+}
+
+static void set_on_mismatch(Object *obj, int value, Error **errp)
+{
+    VsmManager *m = VSM_MANAGER(obj);
+
+    if (may_change(m, "on-mismatch", errp)) {
+        m->on_mismatch = value;
+    }
+}
+
+static void vsm_manager_class_init(ObjectClass *oc, void *data)
+{
+    UserCreatableClass *ucc = USER_CREATABLE_CLASS(oc);
+
+    ucc->complete = vsm_manager_complete;
+    ucc->can_be_deleted = vsm_manager_can_be_deleted;
+
+    object_class_property_add_str(oc, "attester", get_attester_address,
+                                  set_attester_address);
+    object_class_property_add_str(oc, "tcti", get_tcti, set_tcti);
+    object_class_property_add_str(oc, "state-dir", get_state_dir,
+                                  set_state_dir);
+    object_class_property_add_str(oc, "secret", get_secret, set_secret);
+    object_class_property_add_str(oc, "operator-key", get_operator_key,
+                                  set_operator_key);
+    object_class_property_add_str(oc, "pcrs", get_pcrs, set_pcrs);
+    object_class_property_add_bool(oc, "require-sealed", get_require_sealed,
+                                   set_require_sealed);
+    object_class_property_add_bool(oc, "allow-unmeasured-boot",
+                                   get_allow_unmeasured_boot,
+                                   set_allow_unmeasured_boot);
+    object_class_property_add_enum(oc, "on-mismatch", "VsmMismatchAction",
+                                   &VsmMismatchAction_lookup, get_on_mismatch,
+                                   set_on_mismatch);
+}
