@@ -227,10 +227,14 @@ static bool open_store(VsmHost *host,
                   : read_host_file(host, file, error));
 }
 
-VsmHost *vsm_host_open(const VsmHostOptions *options, GError **error)
+VsmHost *vsm_host_open_with_tpm(const VsmHostOptions *options,
+                                VsmTpm *tpm,
+                                GError **error)
 {
     g_autoptr(VsmHost) host = g_object_new(VSM_TYPE_HOST, NULL);
     g_auto(VsmHostFile) file = {NULL};
+
+    host->tpm = tpm;
 
     if (!options->state_dir || !options->tcti) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
@@ -247,7 +251,9 @@ VsmHost *vsm_host_open(const VsmHostOptions *options, GError **error)
         return NULL;
     }
     host->id = g_strdup(file.id);
-    host->tpm = vsm_tpm_open(options->tcti, options->command_ms, error);
+    if (!host->tpm) {
+        host->tpm = vsm_tpm_open(options->tcti, options->command_ms, error);
+    }
     if (!host->tpm ||
         !open_keys(host, &file, options->operator_key_path, error) ||
         !load_ak(host, error) || !vsm_host_recover(host, error) ||
@@ -255,6 +261,11 @@ VsmHost *vsm_host_open(const VsmHostOptions *options, GError **error)
         return NULL;
     }
     return g_steal_pointer(&host);
+}
+
+VsmHost *vsm_host_open(const VsmHostOptions *options, GError **error)
+{
+    return vsm_host_open_with_tpm(options, NULL, error);
 }
 
 bool vsm_host_keys(VsmHost *host, char **ret_json, GError **error)

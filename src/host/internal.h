@@ -45,6 +45,11 @@ struct _VsmHost {
     char *last_error;
 };
 
+/* vsm_host_open() on @tpm (transfer full), for tests; NULL: opens one. */
+VsmHost *vsm_host_open_with_tpm(const VsmHostOptions *options,
+                                VsmTpm *tpm,
+                                GError **error);
+
 /*
  * Reads index and files, and takes the catalogue that the rule names.  Also
  * the way out of doubt.  Called with the mutex held, or before there is any

@@ -1,0 +1,143 @@
+/*
+ * Test help: a store with its TPM, and an attester for the fake VM.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "host-fixture.h"
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static VsmAttester *new_attester(VsmHost *host, GError **error)
+{
+    int proc = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    VsmHypervisor *hypervisor = vsm_hypervisor_measure(proc, error);
+
+    close(proc);
+    return hypervisor ? vsm_local_attester_new(host, FAKE_UUID, hypervisor)
+                      : NULL;
+}
+
+bool store_open(Store *store, GError **error)
+{
+    VsmTpmTransport transport = tap_transport(store->tap);
+    VsmTpm *tpm =
+        vsm_tpm_open_over(store->swtpm->tcti, &transport, 10000, error);
+
+    store->host =
+        tpm ? vsm_host_open_with_tpm(&store->options, tpm, error) : NULL;
+    store->attester = store->host ? new_attester(store->host, error) : NULL;
+    return store->attester != NULL;
+}
+
+void store_close(Store *store)
+{
+    g_clear_object(&store->attester);
+    g_clear_object(&store->host);
+}
+
+void store_reopen(Store *store)
+{
+    g_autoptr(GError) error = NULL;
+
+    store_close(store);
+    store_open(store, &error);
+    g_assert_no_error(error);
+}
+
+Store *store_new(void)
+{
+    Store *store = g_new0(Store, 1);
+    g_autoptr(GError) error = NULL;
+
+    store->dir = g_dir_make_tmp("vsm-host-XXXXXX", &error);
+    g_assert_no_error(error);
+    store->state = g_build_filename(store->dir, "state", NULL);
+    store->secret = g_build_filename(store->dir, "secret", NULL);
+    store->swtpm = swtpm_new();
+    store->tap = tap_new();
+    store->options.state_dir = store->state;
+    store->options.secret_path = store->secret;
+    store->options.tcti = store->swtpm->tcti;
+    store->options.nv_burst = 100000;
+    store->vm = fake_vm_new();
+    store->options.allow_unmeasured_boot = false;
+    store_open(store, &error);
+    g_assert_no_error(error);
+    for (guint8 pcr = 0; pcr < 8; pcr++) {
+        tap_extend_pcr(store->tap, pcr);
+    }
+    return store;
+}
+
+void store_free(Store *store)
+{
+    g_autofree char *command = g_strdup_printf("rm -rf '%s'", store->dir);
+
+    store_close(store);
+    fake_vm_free(store->vm);
+    tap_free(store->tap);
+    swtpm_free(store->swtpm);
+    g_assert_cmpint(system(command), ==, 0);
+    g_free(store->dir);
+    g_free(store->state);
+    g_free(store->secret);
+    g_free(store);
+}
+
+void store_shell(Store *store, const char *line)
+{
+    g_setenv("S", store->state, true);
+    g_assert_cmpint(system(line), ==, 0);
+}
+
+char *store_save(Store *store, const char *tag, bool replace)
+{
+    g_autoptr(GError) error = NULL;
+    char *id = NULL;
+
+    fake_save(store->vm, store->attester, tag, replace, &id, &error);
+    g_assert_no_error(error);
+    return id;
+}
+
+guint store_count(Store *store, bool listed)
+{
+    g_autoptr(GPtrArray) records = NULL;
+    g_autoptr(GError) error = NULL;
+    guint n = 0;
+
+    vsm_attester_list(store->attester, &records, NULL, &error);
+    g_assert_no_error(error);
+    for (guint i = 0; i < records->len; i++) {
+        const VsmRecord *record = records->pdata[i];
+
+        n += record->listed == listed;
+    }
+    return n;
+}
+
+guint store_check(Store *store, VsmPurpose purpose, const char *snapshot)
+{
+    g_autoptr(VsmVerdict) verdict = NULL;
+    g_autoptr(GError) error = NULL;
+
+    fake_check(store->vm, store->attester, purpose, snapshot, NULL, &verdict,
+               &error);
+    g_assert_no_error(error);
+    return verdict->result;
+}
+
+char *
+store_refused(Store *store, VsmPurpose purpose, const char *snapshot, int code)
+{
+    g_autoptr(VsmCheck) check = NULL;
+    g_autoptr(GError) error = NULL;
+
+    check = fake_check_begin(store->vm, store->attester, purpose, snapshot,
+                             NULL, &error);
+    g_assert_null(check);
+    g_assert_error(error, VSM_ERROR, code);
+    g_test_message("%s", error->message);
+    return g_strdup(error->message);
+}

@@ -1,0 +1,44 @@
+/*
+ * Test help: a store with its TPM, and an attester for the fake VM.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+
+#include "fake-vm.h"
+#include "host/local.h"
+#include "tpm-fixture.h"
+
+typedef struct {
+    char *dir, *state, *secret; /* state and secret in dir */
+    Swtpm *swtpm;
+    Tap *tap; /* between the host and its TPM */
+    VsmHostOptions options;
+    VsmHost *host; /* NULL: closed */
+    VsmAttester *attester;
+    FakeVm *vm;
+} Store;
+
+Store *store_new(void); /* boot PCRs extended, open */
+void store_free(Store *store);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_free)
+
+bool store_open(Store *store, GError **error);
+void store_close(Store *store);
+void store_reopen(Store *store); /* must succeed */
+
+/* Shell with $S as the state folder; the test fails when it fails. */
+void store_shell(Store *store, const char *line);
+
+/* Saves, must succeed; returns the id. */
+char *store_save(Store *store, const char *tag, bool replace);
+
+/* Number of listed records, of debris. */
+guint store_count(Store *store, bool listed);
+
+/* The verdict's result of a check that must run. */
+guint store_check(Store *store, VsmPurpose purpose, const char *snapshot);
+
+/* A check that must be refused with @code; returns the message. */
+char *
+store_refused(Store *store, VsmPurpose purpose, const char *snapshot, int code);
