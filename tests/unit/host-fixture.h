@@ -6,6 +6,7 @@
 #pragma once
 
 #include "fake-vm.h"
+#include "attester/attester.h"
 #include "host/local.h"
 #include "tpm-fixture.h"
 

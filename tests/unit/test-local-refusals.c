@@ -1,0 +1,366 @@
+/*
+ * What the attester refuses, with which error, and what that leaves as it was.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "host-fixture.h"
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <sys/mman.h>
+#include <string.h>
+#include <unistd.h>
+
+#define OTHER_CONFIG "machine pc-i440fx-10.0\nsmp 4\nmemory 1 MiB\n"
+
+static void assert_match(Store *store, const char *snapshot)
+{
+    g_assert_cmpuint(store_check(store, VSM_PURPOSE_FULL, snapshot), ==,
+                     VSM_RESULT_MATCH);
+}
+
+static void
+assert_refused(Store *store, const char *snapshot, int code, const char *says)
+{
+    static const VsmPurpose all[] = {VSM_PURPOSE_LOAD, VSM_PURPOSE_FULL,
+                                     VSM_PURPOSE_STORED};
+
+    for (guint i = 0; i < G_N_ELEMENTS(all); i++) {
+        g_autofree char *why = store_refused(store, all[i], snapshot, code);
+
+        g_assert_nonnull(strstr(why, says));
+    }
+}
+
+static void test_changed_boot_pcr_is_refused_by_number(void)
+{
+    g_autoptr(Store) store = store_new();
+
+    g_free(store_save(store, "one", false));
+    tap_extend_pcr(store->tap, 4);
+    assert_refused(store, "one", VSM_ERROR_BOOT, "PCR 4");
+}
+
+static void test_unbound_pcr_may_change(void)
+{
+    g_autoptr(Store) store = store_new();
+
+    g_free(store_save(store, "one", false));
+    tap_extend_pcr(store->tap, 10);
+    assert_match(store, "one");
+}
+
+static void test_other_configuration_is_refused_with_its_lines(void)
+{
+    g_autoptr(Store) store = store_new();
+
+    g_free(store_save(store, "one", false));
+    store->vm->config = OTHER_CONFIG;
+    assert_refused(store, "one", VSM_ERROR_CONFIG,
+                   "sealed with \"smp 2\", now \"smp 4\"");
+    store->vm->config = FAKE_CONFIG;
+    assert_match(store, "one");
+}
+
+/* Another file mapped executable is another hypervisor. */
+static gpointer map_executable(Store *store, gsize *ret_bytes)
+{
+    g_autofree char *path = g_build_filename(store->dir, "plugin", NULL);
+    g_autofree char *content = g_strnfill(4096, 'x');
+    gpointer at;
+    int fd;
+
+    g_assert_true(g_file_set_contents(path, content, 4096, NULL));
+    fd = open(path, O_RDONLY);
+    at = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+    g_assert_true(at != MAP_FAILED);
+    close(fd);
+    *ret_bytes = 4096;
+    return at;
+}
+
+static void test_other_hypervisor_is_refused(void)
+{
+    g_autoptr(Store) store = store_new();
+    gsize bytes;
+    gpointer at;
+
+    g_free(store_save(store, "one", false));
+    at = map_executable(store, &bytes);
+    assert_refused(store, "one", VSM_ERROR_HYPERVISOR, "hypervisor's files");
+    munmap(at, bytes);
+    assert_match(store, "one");
+}
+
+static void assert_tpm_refuses(Store *store)
+{
+    g_autofree char *why =
+        store_refused(store, VSM_PURPOSE_FULL, "one", VSM_ERROR_CONFIG);
+
+    g_assert_nonnull(strstr(why, "0x99d")); /* TPM_RC_POLICY_FAIL */
+}
+
+/* The attester's comparison off: the TPM's policy must refuse by itself. */
+static void test_tpm_refuses_by_itself(void)
+{
+    g_autoptr(Store) store = store_new();
+    gsize bytes;
+    gpointer at;
+
+    g_free(store_save(store, "one", false));
+    vsm_local_trust_tpm_alone = true;
+    assert_match(store, "one");
+    store->vm->config = OTHER_CONFIG;
+    assert_tpm_refuses(store);
+    store->vm->config = FAKE_CONFIG;
+    at = map_executable(store, &bytes);
+    assert_tpm_refuses(store);
+    munmap(at, bytes);
+    assert_match(store, "one");
+    tap_extend_pcr(store->tap, 4);
+    assert_tpm_refuses(store);
+    vsm_local_trust_tpm_alone = false;
+}
+
+static void test_unmeasured_boot_is_refused_unless_allowed(void)
+{
+    g_autoptr(Store) store = store_new();
+    g_autoptr(GError) error = NULL;
+
+    store_close(store);
+    store->options.boot_pcrs = 0x300; /* nobody extended 8 and 9 */
+    store_reopen(store);
+    g_assert_false(
+        fake_save(store->vm, store->attester, "one", false, NULL, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_BOOT);
+    store->options.allow_unmeasured_boot = true;
+    store_reopen(store);
+    g_free(store_save(store, "one", false));
+    assert_match(store, "one");
+    store->options.allow_unmeasured_boot = false;
+    store_reopen(store);
+    g_free(store_refused(store, VSM_PURPOSE_FULL, "one", VSM_ERROR_BOOT));
+}
+
+static void test_unknown_snapshot_is_not_found(void)
+{
+    g_autoptr(Store) store = store_new();
+
+    g_free(store_save(store, "one", false));
+    assert_refused(store, "two", VSM_ERROR_NOT_FOUND, "\"two\"");
+    assert_refused(store, "id:one", VSM_ERROR_INVALID, "");
+    assert_refused(store, "tag:two", VSM_ERROR_NOT_FOUND, "two");
+    assert_refused(store, "00000000000000000000000000000000",
+                   VSM_ERROR_NOT_FOUND, "0000");
+}
+
+static void test_runtime_scope_is_unsupported(void)
+{
+    g_autoptr(Store) store = store_new();
+
+    g_free(store_save(store, "one", false));
+    g_free(store_refused(store, VSM_PURPOSE_RUNTIME, "one",
+                         VSM_ERROR_UNSUPPORTED));
+    assert_match(store, "one");
+}
+
+static void test_wrong_nonce_size_is_invalid(void)
+{
+    g_autoptr(Store) store = store_new();
+    g_autoptr(GBytes) small = g_bytes_new_static("1234567", 7);
+    g_autoptr(GBytes) big = g_bytes_new_take(g_malloc0(65), 65);
+    g_autoptr(GError) one = NULL;
+    g_autoptr(GError) two = NULL;
+
+    g_free(store_save(store, "one", false));
+    g_assert_null(fake_check_begin(store->vm, store->attester, VSM_PURPOSE_FULL,
+                                   "one", small, &one));
+    g_assert_error(one, VSM_ERROR, VSM_ERROR_INVALID);
+    g_assert_null(fake_check_begin(store->vm, store->attester, VSM_PURPOSE_FULL,
+                                   "one", big, &two));
+    g_assert_error(two, VSM_ERROR, VSM_ERROR_INVALID);
+}
+
+static void test_existing_tag_is_refused_without_replace(void)
+{
+    g_autoptr(Store) store = store_new();
+    g_autoptr(GError) error = NULL;
+
+    g_free(store_save(store, "one", false));
+    g_assert_false(
+        fake_save(store->vm, store->attester, "one", false, NULL, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_INVALID);
+    g_assert_cmpuint(store_count(store, true), ==, 1);
+    g_assert_cmpuint(store_count(store, false), ==, 0);
+}
+
+static void test_tag_that_looks_like_an_id_is_refused(void)
+{
+    g_autoptr(Store) store = store_new();
+    g_autoptr(GError) error = NULL;
+
+    g_assert_false(fake_save(store->vm, store->attester,
+                             "000102030405060708090A0b0c0d0e0f", false, NULL,
+                             &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_INVALID);
+}
+
+static void test_another_vm_is_refused(void)
+{
+    g_autoptr(Store) store = store_new();
+    g_autoptr(GError) error = NULL;
+    char *id = NULL;
+    VsmSealRequest request = {.vm = fake_vm_describe(store->vm), .tag = "one"};
+
+    request.vm.uuid = "ffffffff-4455-6677-8899-aabbccddeeff";
+    g_assert_false(
+        vsm_attester_seal_begin(store->attester, &request, &id, NULL, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_INVALID);
+}
+
+static void test_second_transaction_is_busy(void)
+{
+    g_autoptr(Store) store = store_new();
+    g_autoptr(VsmSealing) sealing = NULL;
+    g_autofree char *id = store_save(store, "one", false);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GError) removing = NULL;
+
+    sealing = fake_save_begin(store->vm, store->attester, "two", false, NULL);
+    g_assert_nonnull(sealing);
+    g_assert_null(
+        fake_save_begin(store->vm, store->attester, "three", false, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_BUSY);
+    g_assert_false(vsm_attester_remove(store->attester, id, NULL, &removing));
+    g_assert_error(removing, VSM_ERROR, VSM_ERROR_BUSY);
+}
+
+static void test_cancelled_call_says_so(void)
+{
+    g_autoptr(Store) store = store_new();
+    g_autoptr(GCancellable) cancel = g_cancellable_new();
+    g_autoptr(GPtrArray) records = NULL;
+    g_autoptr(GError) error = NULL;
+
+    g_cancellable_cancel(cancel);
+    g_assert_false(
+        vsm_attester_list(store->attester, &records, cancel, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_CANCELLED);
+}
+
+static void test_quota_is_kept_and_named(void)
+{
+    g_autoptr(Store) store = store_new();
+    g_autoptr(GError) error = NULL;
+
+    store->options.vm_quota_bytes = 4 << 20; /* one save announces so much */
+    store_reopen(store);
+    g_free(store_save(store, "one", false));
+    g_assert_false(
+        fake_save(store->vm, store->attester, "two", false, NULL, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_NO_SPACE);
+    g_assert_nonnull(strstr(error->message, "quota"));
+    g_assert_cmpuint(store_count(store, true), ==, 1);
+    assert_match(store, "one");
+}
+
+static void test_more_space_than_there_is_is_refused(void)
+{
+    g_autoptr(Store) store = store_new();
+    g_autoptr(GError) error = NULL;
+    char *id = NULL;
+    VsmSealRequest request = {.vm = fake_vm_describe(store->vm),
+                              .tag = "one",
+                              .expect_bytes = G_MAXINT64};
+
+    g_assert_false(
+        vsm_attester_seal_begin(store->attester, &request, &id, NULL, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_NO_SPACE);
+}
+
+static void test_more_than_announced_is_refused_and_dropped(void)
+{
+    g_autoptr(Store) store = store_new();
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GBytes) bytes = g_bytes_new_take(g_malloc0(4800), 4800);
+    g_autofree char *id = NULL;
+    VsmSealRequest request = {
+        .vm = fake_vm_describe(store->vm), .tag = "one", .expect_bytes = 4799};
+
+    g_assert_true(
+        vsm_attester_seal_begin(store->attester, &request, &id, NULL, NULL));
+    g_assert_false(vsm_attester_put(store->attester, VSM_PART_LEAVES, 0, bytes,
+                                    NULL, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_LIMIT);
+    vsm_attester_abort(store->attester);
+    store_shell(store, "test -z \"$(find $S/vm -type f)\"");
+}
+
+static void test_nv_budget_is_busy_with_the_time_to_wait(void)
+{
+    g_autoptr(Store) store = store_new();
+    g_autoptr(GError) error = NULL;
+
+    store->options.nv_burst = 2;
+    store->options.nv_interval_ms = 600000;
+    store_reopen(store);
+    g_free(store_save(store, "one", false));
+    g_free(store_save(store, "two", false));
+    g_assert_false(
+        fake_save(store->vm, store->attester, "three", false, NULL, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_BUSY);
+    g_assert_nonnull(strstr(error->message, "try again in"));
+    assert_match(store, "two");
+}
+
+static void test_aborted_save_gives_its_nv_write_back(void)
+{
+    g_autoptr(Store) store = store_new();
+
+    store->options.nv_burst = 1;
+    store->options.nv_interval_ms = 600000;
+    store_reopen(store);
+    for (guint i = 0; i < 3; i++) {
+        g_autoptr(VsmSealing) sealing = NULL;
+        g_autoptr(GError) error = NULL;
+
+        sealing =
+            fake_save_begin(store->vm, store->attester, "one", false, &error);
+        g_assert_no_error(error);
+    }
+    g_free(store_save(store, "one", false));
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+#define ADD(path, func) g_test_add_func("/local-refusals/" path, func)
+    ADD("changed-boot-pcr-is-refused-by-number",
+        test_changed_boot_pcr_is_refused_by_number);
+    ADD("unbound-pcr-may-change", test_unbound_pcr_may_change);
+    ADD("other-configuration-is-refused-with-its-lines",
+        test_other_configuration_is_refused_with_its_lines);
+    ADD("other-hypervisor-is-refused", test_other_hypervisor_is_refused);
+    ADD("tpm-refuses-by-itself", test_tpm_refuses_by_itself);
+    ADD("unmeasured-boot-is-refused-unless-allowed",
+        test_unmeasured_boot_is_refused_unless_allowed);
+    ADD("unknown-snapshot-is-not-found", test_unknown_snapshot_is_not_found);
+    ADD("runtime-scope-is-unsupported", test_runtime_scope_is_unsupported);
+    ADD("wrong-nonce-size-is-invalid", test_wrong_nonce_size_is_invalid);
+    ADD("existing-tag-is-refused-without-replace",
+        test_existing_tag_is_refused_without_replace);
+    ADD("tag-that-looks-like-an-id-is-refused",
+        test_tag_that_looks_like_an_id_is_refused);
+    ADD("another-vm-is-refused", test_another_vm_is_refused);
+    ADD("second-transaction-is-busy", test_second_transaction_is_busy);
+    ADD("cancelled-call-says-so", test_cancelled_call_says_so);
+    ADD("quota-is-kept-and-named", test_quota_is_kept_and_named);
+    ADD("more-space-than-there-is-is-refused",
+        test_more_space_than_there_is_is_refused);
+    ADD("more-than-announced-is-refused-and-dropped",
+        test_more_than_announced_is_refused_and_dropped);
+    ADD("nv-budget-is-busy-with-the-time-to-wait",
+        test_nv_budget_is_busy_with_the_time_to_wait);
+    ADD("aborted-save-gives-its-nv-write-back",
+        test_aborted_save_gives_its_nv_write_back);
+    return g_test_run();
+}
