@@ -1,0 +1,162 @@
+/*
+ * The subcommands that ask for a report: run the job, show and keep what it
+ * found.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "vsmctl/answer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "vsmctl/jobs.h"
+#include "vsmctl/output.h"
+#include "vsmctl/request.h"
+#include "vsmctl/vsmctl.h"
+
+static json_t *arguments_of(const Request *request)
+{
+    json_t *arguments =
+        json_pack("{s:s, s:s, s:s*}", "snapshot", request->snapshot, "nonce",
+                  request->nonce, "recipient", request->recipient);
+
+    if (strcmp(request->op, "attest") == 0) {
+        json_object_set_new(arguments, "scope", json_string(request->scope));
+    }
+    return arguments;
+}
+
+/* A request names its VM: the wrong one is not even asked. */
+static bool check_vm(Qmp *qmp, const Request *request, GError **error)
+{
+    json_auto_t *info = NULL;
+
+    if (!request->vm) {
+        return true;
+    }
+    info = qmp_execute(qmp, "query-vsm", NULL, error);
+    if (!info) {
+        return false;
+    }
+    if (strcmp(vsmctl_text(info, "uuid"), request->vm) != 0) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
+                    "the request is for VM %s, this one is %s", request->vm,
+                    vsmctl_text(info, "uuid"));
+        return false;
+    }
+    return true;
+}
+
+static void print_verdict(const json_t *verdict)
+{
+    g_autofree char *hashed = vsmctl_size(vsmctl_int(verdict, "bytes-hashed"));
+    g_autofree char *pause =
+        g_strdup_printf("%lld ms", vsmctl_int(verdict, "pause-ms"));
+
+    vsmctl_print_member("result", verdict, "result");
+    vsmctl_print_member("reason", verdict, "reason");
+    vsmctl_print_findings(verdict, vsmctl_int(verdict, "findings-left-out"));
+    vsmctl_print_list("accepted", verdict, "accepted");
+    vsmctl_print_list("not compared", verdict, "host-clock");
+    vsmctl_print_member("snapshot", verdict, "tag");
+    vsmctl_print_member("id", verdict, "snapshot-id");
+    vsmctl_print_member("sealed", verdict, "sealed");
+    vsmctl_print_member("measured", verdict, "measured");
+    vsmctl_print_field("hashed", hashed);
+    vsmctl_print_field("paused", pause);
+    vsmctl_print_field("covers", "RAM, vCPUs, devices; disks not covered");
+}
+
+/* Of a verdict that the VM's own process gave. */
+static int exit_code(const json_t *verdict)
+{
+    const char *result = vsmctl_text(verdict, "result");
+
+    if (!verdict) {
+        return VSMCTL_MATCH; /* only the recipient can read it */
+    }
+    if (strcmp(result, "match") == 0) {
+        return vsmctl_int(verdict, "findings-left-out") > 0 ? VSMCTL_UNTRUSTED
+                                                            : VSMCTL_MATCH;
+    }
+    return strcmp(result, "unavailable") == 0 ? VSMCTL_UNAVAILABLE
+                                              : VSMCTL_MISMATCH;
+}
+
+static int show(const json_t *answer, GError **error)
+{
+    const json_t *verdict = json_object_get(answer, "verdict");
+    const char *out = vsmctl_options.out;
+    const char *report = vsmctl_text(answer, "report");
+
+    if (out && !write_text_file(out, report, error)) {
+        return -1;
+    }
+    if (out && strcmp(out, "-") == 0) {
+        return exit_code(verdict);
+    }
+    if (vsmctl_options.json) {
+        vsmctl_print_json(answer);
+    } else if (verdict) {
+        print_verdict(verdict);
+    } else {
+        vsmctl_print_field("result", "in the report, for its recipient alone");
+    }
+    if (!vsmctl_options.json && out) {
+        vsmctl_print_field("report", out);
+    }
+    return exit_code(verdict);
+}
+
+/*
+ * A rollback whose restored state differs fails as a job, and yet has its
+ * report: it is the evidence, so it is shown before the error.
+ */
+static int
+run_job(Qmp *qmp, const char *command, const Request *request, GError **error)
+{
+    g_autofree char *id = NULL;
+    g_autoptr(GError) why = NULL;
+    json_auto_t *answer = NULL;
+    bool ok =
+        vsmctl_job(qmp, command, arguments_of(request), request->op, &id, &why);
+    int code;
+
+    if (ok || id) {
+        answer =
+            qmp_execute(qmp, "query-vsm-report",
+                        json_pack("{s:s}", "job-id", id), ok ? error : NULL);
+    }
+    if (!answer) {
+        if (!ok) {
+            g_propagate_error(error, g_steal_pointer(&why));
+        }
+        return -1;
+    }
+    code = show(answer, error);
+    if (!ok && code >= 0) {
+        vsmctl_print_field("failed", why->message);
+        code = code == VSMCTL_MATCH ? vsm_error_exit_code(why->code) : code;
+    }
+    return code;
+}
+
+int answer_run(const char *op,
+               const char *command,
+               const char *scope,
+               const char *snapshot,
+               GError **error)
+{
+    g_autoptr(Request) request =
+        request_from_options(op, scope, snapshot, error);
+    g_autoptr(Qmp) qmp = NULL;
+
+    if (!request) {
+        return -1;
+    }
+    qmp = qmp_open(vsmctl_options.qmp, error);
+    if (!qmp || !check_vm(qmp, request, error)) {
+        return -1;
+    }
+    return run_job(qmp, command, request, error);
+}

@@ -1,0 +1,24 @@
+/*
+ * The subcommands that ask for a report: run the job, show and keep what it
+ * found.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+
+#include <glib.h>
+
+/**
+ * answer_run:
+ * @op: "attest", "verify" or "rollback"
+ * @command: its QMP command
+ * @scope: (nullable): of --scope
+ * @snapshot: (nullable): the argument
+ *
+ * Returns: the exit code, or -1 with @error
+ */
+int answer_run(const char *op,
+               const char *command,
+               const char *scope,
+               const char *snapshot,
+               GError **error);

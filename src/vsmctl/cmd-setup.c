@@ -1,0 +1,55 @@
+/*
+ * vsmctl setup: make keys, index and secret on a host.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "vsmctl/host.h"
+#include "vsmctl/output.h"
+#include "vsmctl/vsmctl.h"
+
+static char *operator_key;
+
+static const GOptionEntry options[] = {
+    {"operator-key", 0, 0, G_OPTION_ARG_FILENAME, &operator_key,
+     "Public key, PEM, that approves boot states (default: none, the boot "
+     "state is frozen)",
+     "FILE"},
+    {0},
+};
+
+static int run(char **args, GError **error)
+{
+    json_auto_t *file = NULL;
+    const json_t *entry;
+
+    (void)args;
+    if (!host_keys(operator_key, &file, error)) {
+        return -1;
+    }
+    entry = json_array_get(json_object_get(file, "hosts"), 0);
+    if (vsmctl_options.json) {
+        vsmctl_print_json(entry);
+        return VSMCTL_MATCH;
+    }
+    vsmctl_print_field("ready", vsmctl_options.state_dir);
+    vsmctl_print_member("host", entry, "host_id");
+    vsmctl_print_member("attestation key", entry, "ak_name");
+    vsmctl_print_member("report key", entry, "rk_name");
+    vsmctl_print_member("boot policy", entry, "boot_policy");
+    return VSMCTL_MATCH;
+}
+
+const VsmctlCommand vsmctl_setup = {
+    .name = "setup",
+    .args = "",
+    .summary = "make the keys, the commit index and the secret on a host",
+    .text = "Makes what is absent and changes nothing that is there, so it "
+            "may be repeated; QEMU does the same at its first start. The "
+            "state directory must not be in use by a running VM.\n\n"
+            "Without an operator's key the boot state is frozen: after a "
+            "firmware or boot loader update older snapshots cannot be "
+            "verified. No operator key is ever made on the host.",
+    .options = options,
+    .takes = VSMCTL_TAKES_HOST,
+    .run = run,
+};

@@ -1,0 +1,240 @@
+/*
+ * vsmctl verify: decide whether a report is to be trusted, and what it says.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <vsm/report.h>
+
+#include "vsmctl/output.h"
+#include "vsmctl/request.h"
+#include "vsmctl/vsmctl.h"
+
+static char *trust_path, *policy_path, *key_path;
+static char *request_path, *nonce, *vm, *snapshot, *op, *scope;
+
+static const GOptionEntry options[] = {
+    {"trust", 0, 0, G_OPTION_ARG_FILENAME, &trust_path,
+     "Trusted hosts, as 'vsmctl keys' prints them (needed)", "FILE"},
+    {"policy", 0, 0, G_OPTION_ARG_FILENAME, &policy_path,
+     "What a report may lack (default: nothing)", "FILE"},
+    {"key", 0, 0, G_OPTION_ARG_FILENAME, &key_path,
+     "The recipient's private key, a JWK, for an encrypted report", "FILE"},
+    {"request", 0, 0, G_OPTION_ARG_FILENAME, &request_path,
+     "The request that the report answers", "FILE"},
+    {"nonce", 0, 0, G_OPTION_ARG_STRING, &nonce,
+     "Without --request: the nonce that was sent", "TEXT"},
+    {"vm", 0, 0, G_OPTION_ARG_STRING, &vm,
+     "Without --request: UUID of the VM that was asked", "UUID"},
+    {"snapshot", 0, 0, G_OPTION_ARG_STRING, &snapshot,
+     "Without --request: the snapshot as it was asked", "SNAPSHOT"},
+    {"op", 0, 0, G_OPTION_ARG_STRING, &op,
+     "Without --request: attest, verify or rollback", "OP"},
+    {"scope", 0, 0, G_OPTION_ARG_STRING, &scope,
+     "Without --request: full, runtime or stored", "SCOPE"},
+    {0},
+};
+
+/* Without all of what was asked no report can be trusted: exit code 2. */
+static Request *expected(GError **error)
+{
+    g_autoptr(Request) request = NULL;
+
+    if (request_path) {
+        return request_load(request_path, error);
+    }
+    if (!nonce || !vm || !snapshot || !op || !scope) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_STALE,
+                    "not to be trusted: nobody says what was asked; give "
+                    "--request FILE, or --nonce, --vm, --snapshot, --op and "
+                    "--scope");
+        return NULL;
+    }
+    request = g_new0(Request, 1);
+    request->nonce = g_strdup(nonce);
+    request->snapshot = g_strdup(snapshot);
+    request->op = g_strdup(op);
+    request->scope = g_strdup(scope);
+    request->vm = request_uuid(vm, error);
+    if (!request_scope_fits(op, scope, error)) {
+        return NULL;
+    }
+    return request->vm ? g_steal_pointer(&request) : NULL;
+}
+
+/*
+ * The recipient that was asked for: the request's, else the one whose key
+ * opened the report.
+ */
+static bool recipient_of(const Request *request,
+                         const char *key,
+                         char **ret,
+                         GError **error)
+{
+    json_auto_t *public = NULL;
+    char *text;
+    bool ok;
+
+    if (request->recipient) {
+        return vsm_report_recipient(request->recipient, ret, error);
+    }
+    if (!key) {
+        *ret = g_strdup("");
+        return true;
+    }
+    public = json_loads(key, 0, NULL);
+    json_object_del(public, "d");
+    json_object_del(public, "key_ops");
+    text = json_dumps(public, JSON_COMPACT);
+    ok = vsm_report_recipient(text ? text : "", ret, error);
+    free(text);
+    return ok;
+}
+
+static char *load_report(const char *path, const char *key, GError **error)
+{
+    g_autofree char *text = read_text_file(path, INPUT_BYTES_MAX, error);
+    char *jws = NULL;
+
+    if (!text || !key) {
+        return g_steal_pointer(&text);
+    }
+    return vsm_report_open(text, key, &jws, error) ? jws : NULL;
+}
+
+static VsmReport *check(const char *path, GError **error)
+{
+    g_autoptr(Request) request = expected(error);
+    g_autofree char *trust_text = NULL, *policy_text = NULL, *key = NULL;
+    g_autofree char *jws = NULL, *thumbprint = NULL;
+    g_autoptr(VsmTrust) trust = NULL;
+    g_autoptr(VsmReportPolicy) policy = NULL;
+    g_autoptr(GBytes) nonce_bytes = NULL;
+    VsmExpectation expectation;
+    VsmReport *report = NULL;
+
+    if (!request ||
+        !(nonce_bytes = request_nonce_bytes(request->nonce, error)) ||
+        !(trust_text = read_text_file(trust_path, INPUT_BYTES_MAX, error)) ||
+        !(trust = vsm_trust_load(trust_text, error)) ||
+        (policy_path && !(policy_text = read_text_file(
+                              policy_path, INPUT_BYTES_MAX, error))) ||
+        !(policy = vsm_report_policy_load(policy_text, error)) ||
+        (key_path &&
+         !(key = read_text_file(key_path, REQUEST_BYTES_MAX, error))) ||
+        !(jws = load_report(path, key, error)) ||
+        !recipient_of(request, key, &thumbprint, error)) {
+        return NULL;
+    }
+    expectation = (VsmExpectation){
+        .nonce = nonce_bytes,
+        .op = request->op,
+        .snapshot = request->snapshot,
+        .scope = request->scope,
+        .vm_uuid = request->vm,
+        .recipient = thumbprint,
+    };
+    vsm_report_verify(jws, trust, policy, &expectation,
+                      g_get_real_time() / G_USEC_PER_SEC, &report, error);
+    return report;
+}
+
+static int exit_code(const VsmReport *report)
+{
+    if (strcmp(report->result, "match") == 0) {
+        return report->findings_left_out > 0 ? VSMCTL_UNTRUSTED : VSMCTL_MATCH;
+    }
+    return strcmp(report->result, "unavailable") == 0 ? VSMCTL_UNAVAILABLE
+                                                      : VSMCTL_MISMATCH;
+}
+
+static void print_where(const json_t *claims)
+{
+    const json_t *machine = json_object_get(claims, "vm");
+    const json_t *sealed = json_object_get(claims, "snapshot");
+    g_autofree char *made = vsmctl_time(vsmctl_int(claims, "iat"));
+    g_autofree char *time = vsmctl_time(vsmctl_int(sealed, "time"));
+
+    vsmctl_print_member("VM", machine, "uuid");
+    vsmctl_print_member("name", machine, "name");
+    vsmctl_print_member("snapshot", sealed, "tag");
+    vsmctl_print_member("id", sealed, "id");
+    vsmctl_print_field("sealed", time);
+    vsmctl_print_member("state", sealed, "state");
+    vsmctl_print_member("measured", claims, "measured");
+    vsmctl_print_member("operation", claims, "op");
+    vsmctl_print_member("scope", claims, "scope");
+    vsmctl_print_field("made", made);
+    vsmctl_print_member("host", claims, "iss");
+    vsmctl_print_member("attester", claims, "attester");
+    vsmctl_print_member("state seen by", claims, "state_measured_by");
+    vsmctl_print_member("boot policy", claims, "boot_policy");
+}
+
+static void print(const VsmReport *report, const json_t *claims)
+{
+    vsmctl_print_field("trusted", exit_code(report) == VSMCTL_UNTRUSTED
+                                      ? "NO: its lists are not complete"
+                                      : "yes");
+    vsmctl_print_field("result", report->result);
+    vsmctl_print_member("reason", claims, "reason");
+    vsmctl_print_findings(claims, report->findings_left_out);
+    vsmctl_print_list("accepted", claims, "accepted");
+    vsmctl_print_list("not compared", claims, "host_clock");
+    vsmctl_print_list("not attested", claims, "unattested");
+    print_where(claims);
+    vsmctl_print_field("covers", "RAM, vCPUs, devices; disks not covered");
+}
+
+static int run(char **args, GError **error)
+{
+    g_autoptr(VsmReport) report = NULL;
+    json_auto_t *claims = NULL;
+
+    if (!trust_path) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
+                    "--trust FILE is missing: 'vsmctl keys' on the host "
+                    "prints it");
+        return -1;
+    }
+    report = check(args[0], error);
+    if (!report) {
+        return -1;
+    }
+    claims = json_loads(report->claims_json, 0, NULL);
+    if (vsmctl_options.json) {
+        json_auto_t *object =
+            json_pack("{s:b, s:s, s:I, s:O}", "trusted",
+                      exit_code(report) != VSMCTL_UNTRUSTED, "result",
+                      report->result, "left_out",
+                      (json_int_t)report->findings_left_out, "claims", claims);
+
+        vsmctl_print_json(object);
+    } else {
+        print(report, claims);
+    }
+    return exit_code(report);
+}
+
+const VsmctlCommand vsmctl_verify = {
+    .name = "verify",
+    .args = "REPORT",
+    .summary = "decide whether a report is to be trusted, and what it says",
+    .text = "Needs neither TPM nor QEMU. The report must be signed by a "
+            "trusted host's report key, answer this request and no other, and "
+            "be fresh; its TPM quote must be by that host's attestation key "
+            "and bind request, boot state, hypervisor and configuration. Only "
+            "then its result counts: exit code 0 for match, 1 for mismatch, 4 "
+            "if nothing could be measured, 2 if the report is not to be "
+            "trusted.\n\n"
+            "Keys of an attester inside QEMU's process are refused unless the "
+            "trust entry was made with --allow-in-process, or the policy "
+            "allows it: a guest that escapes into QEMU holds them. Disks are "
+            "not covered.",
+    .options = options,
+    .n_args_min = 1,
+    .n_args_max = 1,
+    .run = run,
+};

@@ -1,0 +1,77 @@
+/*
+ * What every subcommand of vsmctl is: one entry of the table in main.c, from
+ * which built-in help, man page and shell completion are made.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <vsm/error.h>
+
+/* Exit codes: in the man page, never renumbered. */
+typedef enum {
+    VSMCTL_MATCH = 0, /* match and trusted; or simply done */
+    VSMCTL_MISMATCH = 1,
+    VSMCTL_UNTRUSTED = 2, /* not to be trusted, or refused by policy */
+    VSMCTL_USAGE = 3, /* usage, connection, or anything else that failed */
+    VSMCTL_UNAVAILABLE = 4, /* could not be measured */
+} VsmctlExit;
+
+/* Options that many subcommands take. */
+typedef enum {
+    VSMCTL_TAKES_QMP = 1 << 0, /* --qmp PATH */
+    VSMCTL_TAKES_HOST = 1 << 1, /* --tcti, --state-dir, --secret, ... */
+    VSMCTL_TAKES_REQUEST = 1 << 2, /* --request, --nonce, --recipient, --out */
+} VsmctlTakes;
+
+/**
+ * VsmctlCommand:
+ * @name: the word after "vsmctl"
+ * @args: its arguments as the usage line shows them; "" for none
+ * @summary: one line, no full stop
+ * @text: paragraphs for help and man page, separated by empty lines
+ * @options: its own options, NULL-terminated by an empty entry
+ * @takes: VsmctlTakes
+ * @n_args_min, @n_args_max: arguments that are not options
+ * @run: @args is NULL-terminated; returns the exit code, or -1 with @error
+ */
+typedef struct {
+    const char *name, *args, *summary, *text;
+    const GOptionEntry *options;
+    guint takes;
+    guint n_args_min, n_args_max;
+    int (*run)(char **args, GError **error);
+} VsmctlCommand;
+
+extern const VsmctlCommand vsmctl_setup, vsmctl_keys, vsmctl_status,
+    vsmctl_snapshot, vsmctl_list, vsmctl_show, vsmctl_attest,
+    vsmctl_verify_snapshot, vsmctl_rollback, vsmctl_delete, vsmctl_request,
+    vsmctl_verify;
+
+/* All subcommands in the order of the help; ends with NULL. */
+extern const VsmctlCommand *const vsmctl_commands[];
+
+/* Values of the shared options; NULL or false when not given. */
+typedef struct {
+    gboolean json;
+    char *qmp;
+    char *tcti, *state_dir, *secret, *pcrs;
+    gboolean allow_unmeasured_boot;
+    char *request, *nonce, *recipient, *out;
+} VsmctlOptions;
+
+extern VsmctlOptions vsmctl_options;
+
+/* The shared option groups; each ends with an empty entry. */
+extern const GOptionEntry vsmctl_common_entries[];
+extern const GOptionEntry vsmctl_qmp_entries[];
+extern const GOptionEntry vsmctl_host_entries[];
+extern const GOptionEntry vsmctl_request_entries[];
+
+/* help.c: written to the standard output. */
+void vsmctl_print_help(void);
+void vsmctl_print_command_help(const VsmctlCommand *command);
+void vsmctl_print_man(void);
+void vsmctl_print_completion(void);
