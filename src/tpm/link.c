@@ -164,7 +164,7 @@ static bool hand_over(VsmTpmLink *link)
 {
     g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&link->mutex);
 
-    if (link->state != LINK_IDLE) {
+    if (link->state != LINK_IDLE && link->state != LINK_ANSWERED) {
         return false;
     }
     memcpy(link->buffer, link->command, link->command_bytes);
@@ -231,43 +231,54 @@ static bool pause_before_resend(VsmTpmLink *link, guint *pause_ms)
     return true;
 }
 
+/* Waits for the answer that counts, which stays in the buffer. */
+static bool await_answer(VsmTpmLink *link)
+{
+    guint pause_ms = RESEND_FIRST_MS;
+    bool again;
+
+    do {
+        g_mutex_lock(&link->mutex);
+        if (!wait_while(link, LINK_COMMAND)) {
+            g_mutex_unlock(&link->mutex);
+            return false;
+        }
+        again = link->state == LINK_ANSWERED && link->rc == TSS2_RC_SUCCESS &&
+                is_not_now(link->buffer, link->used);
+        g_mutex_unlock(&link->mutex);
+    } while (again && pause_before_resend(link, &pause_ms) && hand_over(link));
+    return true;
+}
+
 static TSS2_RC link_receive(TSS2_TCTI_CONTEXT *tcti,
                             size_t *size,
                             uint8_t *response,
                             int32_t timeout)
 {
     VsmTpmLink *link = (VsmTpmLink *)tcti;
-    guint pause_ms = RESEND_FIRST_MS;
-    TSS2_RC rc;
+    g_autoptr(GMutexLocker) locker = NULL;
 
     (void)timeout; /* ESYS waits for ever; our deadline counts */
-again:
-    g_mutex_lock(&link->mutex);
-    if (!wait_while(link, LINK_COMMAND)) {
-        g_mutex_unlock(&link->mutex);
+    if (!await_answer(link)) {
         return TSS2_TCTI_RC_IO_ERROR; /* TRY_AGAIN would make ESYS loop */
     }
-    rc = link->rc;
-    if (rc == TSS2_RC_SUCCESS && !response) {
-        *size = link->used; /* asked for the size only */
-        g_mutex_unlock(&link->mutex);
-        return rc;
+    locker = g_mutex_locker_new(&link->mutex);
+    if (link->state != LINK_ANSWERED) {
+        return TSS2_TCTI_RC_BAD_SEQUENCE;
     }
-    if (rc == TSS2_RC_SUCCESS && link->used > *size) {
-        rc = TSS2_TCTI_RC_INSUFFICIENT_BUFFER;
-    }
-    if (rc == TSS2_RC_SUCCESS) {
+    if (link->rc == TSS2_RC_SUCCESS) {
+        if (!response) {
+            *size = link->used; /* ESYS asks for the size first */
+            return TSS2_RC_SUCCESS;
+        }
+        if (link->used > *size) {
+            return TSS2_TCTI_RC_INSUFFICIENT_BUFFER;
+        }
         memcpy(response, link->buffer, link->used);
         *size = link->used;
     }
     link->state = LINK_IDLE;
-    g_mutex_unlock(&link->mutex);
-
-    if (rc == TSS2_RC_SUCCESS && is_not_now(response, *size) &&
-        pause_before_resend(link, &pause_ms) && hand_over(link)) {
-        goto again;
-    }
-    return rc;
+    return link->rc;
 }
 
 static void link_finalize(TSS2_TCTI_CONTEXT *tcti)

@@ -9,7 +9,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <glib/gstdio.h>
 #include <tss2/tss2_tctildr.h>
@@ -27,6 +30,25 @@ static void die_with_parent(gpointer opaque)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
+/* It exists before it listens. */
+static void wait_for_socket(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpuint(
+        g_strlcpy(address.sun_path, path, sizeof(address.sun_path)), <,
+        sizeof(address.sun_path));
+    for (guint ms = 0;
+         connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0;
+         ms += 5) {
+        g_assert_cmpuint(ms, <, START_MS);
+        g_usleep(5000);
+    }
+    close(fd);
+}
+
 void swtpm_start(Swtpm *swtpm)
 {
     g_autofree char *state = g_strdup_printf("dir=%s", swtpm->dir);
@@ -35,18 +57,9 @@ void swtpm_start(Swtpm *swtpm)
     g_autofree char *control =
         g_strdup_printf("type=unixio,path=%s.ctrl", swtpm->socket);
     g_autofree char *control_socket = g_strdup_printf("%s.ctrl", swtpm->socket);
-    const char *argv[] = {"swtpm",
-                          "socket",
-                          "--tpm2",
-                          "--tpmstate",
-                          state,
-                          "--server",
-                          server,
-                          "--ctrl",
-                          control,
-                          "--flags",
-                          "not-need-init,startup-clear",
-                          NULL};
+    const char *argv[] = {"swtpm", "socket",   "--tpm2",       "--tpmstate",
+                          state,   "--server", server,         "--ctrl",
+                          control, "--flags",  swtpm->startup, NULL};
     g_autoptr(GError) error = NULL;
 
     g_unlink(swtpm->socket);
@@ -56,12 +69,8 @@ void swtpm_start(Swtpm *swtpm)
                       G_SPAWN_STDERR_TO_DEV_NULL,
                   die_with_parent, NULL, &swtpm->pid, &error);
     g_assert_no_error(error);
-    for (guint ms = 0; !g_file_test(swtpm->socket, G_FILE_TEST_EXISTS) ||
-                       !g_file_test(control_socket, G_FILE_TEST_EXISTS);
-         ms += 5) {
-        g_assert_cmpuint(ms, <, START_MS);
-        g_usleep(5000);
-    }
+    wait_for_socket(swtpm->socket);
+    wait_for_socket(control_socket);
 }
 
 static void swtpm_signal(Swtpm *swtpm, int number)
@@ -94,6 +103,7 @@ Swtpm *swtpm_new(void)
 
     swtpm->dir = g_dir_make_tmp("vsm-tpm-XXXXXX", &error);
     g_assert_no_error(error);
+    swtpm->startup = "not-need-init,startup-clear";
     swtpm->socket = g_build_filename(swtpm->dir, "sock", NULL);
     swtpm->tcti = g_strdup_printf("swtpm:path=%s", swtpm->socket);
     swtpm_start(swtpm);

@@ -15,6 +15,7 @@
 typedef struct {
     char *dir, *socket, *tcti; /* in a temporary folder */
     GPid pid; /* 0: not running */
+    const char *startup; /* swtpm's --flags */
 } Swtpm;
 
 Swtpm *swtpm_new(void); /* a fresh TPM, running */
