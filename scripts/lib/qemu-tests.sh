@@ -1,0 +1,29 @@
+# QEMU's own tests on a build of it: one line "RESULT NAME" for each test.
+#
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+iotests="068 267 286" # internal snapshots: reset, savevm and loadvm, listing
+
+# tap_results PREFIX: TAP on standard input to lines "pass|fail|skip PREFIXNAME"
+tap_results() {
+    sed -nE "
+        s,^ok [0-9]* ?(.*[^ ]) +# SKIP.*,skip $1\1,p; t
+        s,^ok [0-9]* ?(.*),pass $1\1,p; t
+        s,^not ok [0-9]* ?(.*),fail $1\1,p"
+}
+
+# run_iotests DIRECTORY: a build of QEMU; messages go to standard error
+run_iotests() {
+    # shellcheck disable=SC2086
+    (cd "$1/tests/qemu-iotests" &&
+        PYTHON=/usr/bin/python3 /usr/bin/python3 ./check -tap -qcow2 \
+            $iotests) </dev/null | tee /dev/stderr | tap_results iotest-
+}
+
+# run_migration_test DIRECTORY: the same for the qtest
+run_migration_test() {
+    (cd "$1" && QTEST_QEMU_BINARY=./qemu-system-x86_64 \
+        QTEST_QEMU_IMG=./qemu-img PYTHON=/usr/bin/python3 \
+        timeout --kill-after=10 15m tests/qtest/migration-test --tap -k) \
+        </dev/null 2>&1 | tee /dev/stderr | tap_results migration-test
+}
