@@ -27,9 +27,10 @@ void vsm_tpm_handle_clear(VsmTpmHandle *handle)
 
     if (handle->tr != ESYS_TR_NONE && tpm->esys && !tpm->broken &&
         handle->generation == tpm->generation) {
-        /* A handle that cannot be flushed is no reason to fail. */
-        vsm_tpm_ok(tpm, Esys_FlushContext(tpm->esys, handle->tr), "flush",
-                   NULL);
+        /* No reason to fail, but to connect anew: that flushes, too. */
+        if (Esys_FlushContext(tpm->esys, handle->tr) != TSS2_RC_SUCCESS) {
+            tpm->broken = true;
+        }
     }
     handle->tr = ESYS_TR_NONE;
 }
