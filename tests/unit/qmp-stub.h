@@ -1,0 +1,32 @@
+/*
+ * A QMP server with fixed answers, for tests of vsmctl.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+
+#include <glib.h>
+
+/**
+ * StubAnswer: the answer to one command; the last one is empty
+ * @command: its name
+ * @answer: {"return": …} or {"error": …} without the id, which is added
+ * @event: (nullable): sent before the answer
+ *
+ * "JOB" in @answer and @event stands for the job-id of the last command that
+ * had one.  A command that is not in the list is CommandNotFound.
+ */
+typedef struct {
+    const char *command, *answer, *event;
+} StubAnswer;
+
+typedef struct _Stub Stub;
+
+/* Serves one client after the other at @path until stub_free(). */
+Stub *stub_new(const char *path, const StubAnswer *answers);
+
+/* All lines that clients sent, in order; borrowed, after the client ended. */
+GPtrArray *stub_received(Stub *stub);
+
+void stub_free(Stub *stub);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Stub, stub_free)
