@@ -38,7 +38,8 @@ typedef struct {
  * Checks that an attester would take @jwk: an EC key on P-256 or P-384 without
  * private part, at most 1 KiB.  Errors: FORMAT, LIMIT, INVALID.
  */
-bool vsm_report_recipient(const char *jwk, char **ret_thumbprint,
+bool vsm_report_recipient(const char *jwk,
+                          char **ret_thumbprint,
                           GError **error);
 
 /**
@@ -72,7 +73,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmReportPolicy, vsm_report_policy_free)
  *
  * Errors: FORMAT, LIMIT, CRYPTO.
  */
-bool vsm_report_open(const char *jwe, const char *key_jwk, char **ret_jws,
+bool vsm_report_open(const char *jwe,
+                     const char *key_jwk,
+                     char **ret_jws,
                      GError **error);
 
 /**
@@ -113,10 +116,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmReport, vsm_report_free)
  *
  * Thread safety: any thread; @trust and @policy may be shared.
  */
-bool vsm_report_verify(const char *jws, const VsmTrust *trust,
+bool vsm_report_verify(const char *jws,
+                       const VsmTrust *trust,
                        const VsmReportPolicy *policy,
-                       const VsmExpectation *expectation, gint64 now,
-                       VsmReport **ret, GError **error);
+                       const VsmExpectation *expectation,
+                       gint64 now,
+                       VsmReport **ret,
+                       GError **error);
 
 #pragma GCC visibility pop
 G_END_DECLS
