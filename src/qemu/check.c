@@ -46,7 +46,7 @@ VsmCheck *vsm_glue_check_begin(VsmManager *m,
         .cancel = m->op.cancel,
     };
 
-    vsm_describe_vm(m, &call.request.vm);
+    g_autofree char *config = vsm_describe_vm(m, &call.request.vm);
     if (!vsm_call(m, begin_worker, &call, errp)) {
         return NULL;
     }

@@ -6,6 +6,7 @@
 
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "qapi/visitor.h"
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
 #include "qemu/module.h"
@@ -22,6 +23,7 @@
 #include "hmp.h"
 #include "object.h"
 #include "settle.h"
+#include "status.h"
 #include "trace.h"
 #include <vsm/host.h>
 
@@ -42,7 +44,7 @@ VsmManager *vsm_manager_or_error(Error **errp)
 {
     if (!the_manager) {
         error_setg(errp, "There is no snapshot manager; start QEMU with "
-                         "-object vsm-snapshot-manager,id=vsm0,...");
+                         "-object vm-snapshot-manager,id=vsm0,...");
     }
     return the_manager;
 }
@@ -101,17 +103,18 @@ void vsm_op_refused(VsmManager *m, bool changed, const Error *err)
                       error_get_pretty(err), changed);
 }
 
-void vsm_describe_vm(VsmManager *m, VsmVm *vm)
+char *vsm_describe_vm(VsmManager *m, VsmVm *vm)
 {
-    g_free(m->config);
-    m->config = vsm_config_text(m->boot_files);
+    char *config = vsm_config_text(m->boot_files);
+
     *vm = (VsmVm){
         .uuid = m->uuid,
         .name = qemu_name ?: "",
         .version = "QEMU " QEMU_FULL_VERSION,
-        .config = m->config,
+        .config = config,
         .require_sealed = m->require_sealed,
     };
+    return config;
 }
 
 /*
@@ -128,8 +131,8 @@ static void vsm_machine_done(Notifier *notifier, void *data)
         error_reportf_err(err, "vsm: ");
         exit(EXIT_FAILURE);
     }
-    if (!vsm_settle(m, &err)) {
-        error_reportf_err(err, "vsm: cannot list the sealed snapshots: ");
+    if (!vsm_settle(m, &err) || !vsm_refresh_status(m, &err)) {
+        error_reportf_err(err, "vsm: cannot ask the attester: ");
         exit(EXIT_FAILURE);
     }
 }
@@ -202,6 +205,8 @@ static VsmAttester *open_attester(VsmManager *m, GError **error)
         .operator_key_path = m->operator_key,
         .boot_pcrs = m->boot_pcrs,
         .allow_unmeasured_boot = m->allow_unmeasured_boot,
+        .nv_burst = m->nv_burst,
+        .nv_interval_ms = m->nv_interval_ms,
     };
     g_autoptr(VsmHypervisor) hypervisor = NULL;
     g_autoptr(VsmHost) host = NULL;
@@ -344,6 +349,26 @@ STRING_PROPERTY(pcrs, "pcrs")
 BOOL_PROPERTY(require_sealed, "require-sealed")
 BOOL_PROPERTY(allow_unmeasured_boot, "allow-unmeasured-boot")
 
+static void get_number(
+    Object *obj, Visitor *v, const char *name, void *opaque, Error **errp)
+{
+    uint32_t *field = (uint32_t *)((char *)obj + (uintptr_t)opaque);
+
+    visit_type_uint32(v, name, field, errp);
+}
+
+static void set_number(
+    Object *obj, Visitor *v, const char *name, void *opaque, Error **errp)
+{
+    uint32_t *field = (uint32_t *)((char *)obj + (uintptr_t)opaque);
+    uint32_t value;
+
+    if (may_change(VSM_MANAGER(obj), name, errp) &&
+        visit_type_uint32(v, name, &value, errp)) {
+        *field = value;
+    }
+}
+
 static int get_on_mismatch(Object *obj, Error **errp)
 {
     return VSM_MANAGER(obj)->on_mismatch;
@@ -379,6 +404,11 @@ static void vsm_manager_class_init(ObjectClass *oc, void *data)
     object_class_property_add_bool(oc, "allow-unmeasured-boot",
                                    get_allow_unmeasured_boot,
                                    set_allow_unmeasured_boot);
+    object_class_property_add(oc, "nv-burst", "uint32", get_number, set_number,
+                              NULL, (void *)offsetof(VsmManager, nv_burst));
+    object_class_property_add(oc, "nv-interval-ms", "uint32", get_number,
+                              set_number, NULL,
+                              (void *)offsetof(VsmManager, nv_interval_ms));
     object_class_property_add_enum(oc, "on-mismatch", "VsmMismatchAction",
                                    &VsmMismatchAction_lookup, get_on_mismatch,
                                    set_on_mismatch);

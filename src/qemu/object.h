@@ -16,7 +16,7 @@
 #include "qom/object.h"
 #include <vsm/snapshot.h>
 
-#define TYPE_VSM_MANAGER "vsm-snapshot-manager"
+#define TYPE_VSM_MANAGER "vm-snapshot-manager"
 
 OBJECT_DECLARE_SIMPLE_TYPE(VsmManager, VSM_MANAGER)
 
@@ -48,6 +48,8 @@ struct VsmManager {
     VsmMismatchAction on_mismatch;
     bool require_sealed;
     bool allow_unmeasured_boot;
+    uint32_t nv_burst; /* commits at once; 0: libvsm's default */
+    uint32_t nv_interval_ms; /* for one more; 0: libvsm's default */
     bool completed;
 
     char *id;
@@ -57,10 +59,10 @@ struct VsmManager {
     VsmAttester *attester;
     CoMutex attester_lock; /* held around each call into the attester */
 
-    char *config; /* as last computed; NULL without a machine */
     char *boot_files; /* config lines of firmware, kernel, fw_cfg */
     GPtrArray *records; /* of VsmRecord: as last listed; not NULL */
-    VsmStatus *status; /* as last asked for; NULL before */
+    VsmStatus *status; /* as last asked for; NULL before machine-done */
+    char *config; /* text, as stated then; NULL without a machine */
 
     VsmState state;
     VsmOp op; /* valid unless IDLE */
@@ -115,7 +117,11 @@ void vsm_op_refused(VsmManager *m, bool changed, const Error *err);
 void vsm_fail(VsmManager *m, int code, Error **errp, const char *fmt, ...)
     G_GNUC_PRINTF(4, 5);
 
-/* Fills @vm with the VM's present description; borrowed from @m.  */
-void vsm_describe_vm(VsmManager *m, VsmVm *vm);
+/*
+ * Fills @vm with the VM's present description, borrowed from @m, but for the
+ * configuration text, which is (transfer full) the return value: workers read
+ * it while a later one is made.
+ */
+char *vsm_describe_vm(VsmManager *m, VsmVm *vm);
 
 #endif /* VSM_OBJECT_H */

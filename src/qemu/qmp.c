@@ -15,37 +15,7 @@
 #include "disks.h"
 #include "jobs.h"
 #include "settle.h"
-
-typedef struct StatusCall {
-    VsmManager *m;
-    VsmVm vm;
-    VsmStatus *status;
-} StatusCall;
-
-static bool status_worker(void *opaque, GError **error)
-{
-    StatusCall *call = opaque;
-
-    return vsm_attester_status(call->m->attester, &call->vm, &call->status,
-                               NULL, error);
-}
-
-/* While an operation is under way, what was known before it must do.  */
-static bool refresh_status(VsmManager *m, Error **errp)
-{
-    StatusCall call = {.m = m};
-
-    if (m->state != VSM_STATE_IDLE && m->status) {
-        return true;
-    }
-    vsm_describe_vm(m, &call.vm);
-    if (!vsm_query(m, status_worker, &call, errp)) {
-        return false;
-    }
-    g_clear_pointer(&m->status, vsm_status_free);
-    m->status = call.status;
-    return true;
-}
+#include "status.h"
 
 static uint8List *pcr_list(uint32_t mask)
 {
@@ -79,7 +49,7 @@ VsmInfo *coroutine_fn qmp_query_vsm(Error **errp)
     const VsmStatus *status;
     VsmInfo *info;
 
-    if (!m || !refresh_status(m, errp)) {
+    if (!m || !vsm_refresh_status(m, errp)) {
         return NULL;
     }
     status = m->status;

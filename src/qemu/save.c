@@ -100,6 +100,7 @@ ask_attester(VsmManager *m, const SnapshotRequest *request, Error **errp)
         .cancel = m->op.cancel,
     };
     g_autoptr(VsmRam) ram = vsm_ram_new(m, errp);
+    g_autofree char *config = NULL;
 
     if (!ram) {
         return false;
@@ -107,7 +108,7 @@ ask_attester(VsmManager *m, const SnapshotRequest *request, Error **errp)
     call.request.expect_bytes = RECORD_BYTES + vsm_ram_bytes(ram) /
                                                    VSM_PAGE_BYTES *
                                                    RECORD_BYTES_PER_PAGE;
-    vsm_describe_vm(m, &call.request.vm);
+    config = vsm_describe_vm(m, &call.request.vm);
     if (!vsm_call(m, begin_worker, &call, errp)) {
         return false;
     }
