@@ -122,7 +122,8 @@ GPtrArray *vsm_host_list(VsmHost *host, const char *uuid, GError **error);
 
 /*
  * The listed record that @asked means.  Called with the mutex held.
- * Errors: NOT_FOUND, INVALID (ambiguous), TAMPERED.
+ * Errors: NOT_FOUND, INVALID (ambiguous), TAMPERED (also when there is none,
+ * but one whose metadata was altered: it may be that one).
  */
 bool vsm_host_find(VsmHost *host,
                    const char *uuid,

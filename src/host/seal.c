@@ -77,7 +77,9 @@ check_tag(VsmLocal *self, const VsmSealRequest *request, GError **error)
                     request->tag, self->uuid);
         return false;
     }
-    if (!g_error_matches(why, VSM_ERROR, VSM_ERROR_NOT_FOUND)) {
+    /* Snapshots with altered metadata have no tag to be in the way. */
+    if (!g_error_matches(why, VSM_ERROR, VSM_ERROR_NOT_FOUND) &&
+        !g_error_matches(why, VSM_ERROR, VSM_ERROR_TAMPERED)) {
         g_propagate_error(error, g_steal_pointer(&why));
         return false;
     }

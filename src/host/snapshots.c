@@ -181,7 +181,8 @@ static void set_not_found(GPtrArray *records,
         unusable += record->damaged != NULL;
     }
     if (unusable) {
-        g_set_error(error, VSM_ERROR, VSM_ERROR_NOT_FOUND,
+        /* It may be one of these: "not sealed" must not be concluded. */
+        g_set_error(error, VSM_ERROR, VSM_ERROR_TAMPERED,
                     "no usable sealed snapshot \"%s\" of VM %s; the metadata "
                     "of %u of its snapshots was altered: list them, and ask "
                     "by id",

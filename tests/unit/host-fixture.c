@@ -87,8 +87,10 @@ void store_free(Store *store)
 
 void store_shell(Store *store, const char *line)
 {
-    g_setenv("S", store->state, true);
-    g_assert_cmpint(system(line), ==, 0);
+    g_autofree char *command =
+        g_strdup_printf("S='%s'\n%s", store->state, line);
+
+    g_assert_cmpint(system(command), ==, 0);
 }
 
 char *store_save(Store *store, const char *tag, bool replace)
