@@ -78,13 +78,11 @@ open_dir(int at, const char *name, const char *base, bool make, GError **error)
     VsmDir where = {.fd = at, .path = (char *)(base ? base : name)};
     g_autofree char *path =
         base ? g_build_filename(base, name, NULL) : g_strdup(name);
-    bool made = false;
     int fd;
 
     if (make) {
         vsm_files_tell("make", path);
-        made = mkdirat(at, name, 0700) == 0;
-        if (!made && errno != EEXIST) {
+        if (mkdirat(at, name, 0700) < 0 && errno != EEXIST) {
             vsm_file_error(error, errno, &where, base ? name : NULL, "make it");
             return NULL;
         }
@@ -94,16 +92,37 @@ open_dir(int at, const char *name, const char *base, bool make, GError **error)
         vsm_file_error(error, errno, &where, base ? name : NULL, "open it");
         return NULL;
     }
-    if (made && base && !vsm_dir_sync(&where, error)) {
+    /* Also when it exists: a crash may have come before this sync. */
+    if (make && base && !vsm_dir_sync(&where, error)) {
         close(fd);
         return NULL;
     }
     return check_dir(fd, g_steal_pointer(&path), error);
 }
 
+/* Not checked as our own directories are: it may be anybody's. */
+static bool sync_parent(const char *path, GError **error)
+{
+    g_autofree char *parent = g_path_get_dirname(path);
+    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    VsmDir dir = {.fd = fd, .path = parent};
+    bool ok;
+
+    if (fd < 0) {
+        vsm_file_error(error, errno, &dir, NULL, "open it");
+        return false;
+    }
+    ok = vsm_dir_sync(&dir, error);
+    close(fd);
+    return ok;
+}
+
 VsmDir *vsm_dir_open(const char *path, bool make, GError **error)
 {
-    return open_dir(AT_FDCWD, path, NULL, make, error);
+    g_autoptr(VsmDir) dir = open_dir(AT_FDCWD, path, NULL, make, error);
+
+    return dir && (!make || sync_parent(path, error)) ? g_steal_pointer(&dir)
+                                                      : NULL;
 }
 
 VsmDir *vsm_dir_open_at(const VsmDir *parent,
