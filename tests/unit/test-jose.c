@@ -433,18 +433,26 @@ int main(int argc, char **argv)
 
     g_test_init(&argc, &argv, NULL);
     scratch = g_dir_make_tmp("vsm-jose-XXXXXX", NULL);
-#define ADD(name) g_test_add_func("/jose/" #name, test_##name)
-    ADD(base64url_round_trip);
-    ADD(base64url_refuses_other_texts);
-    ADD(thumbprint_is_rfc7638);
-    ADD(refuses_unfit_recipients);
-    ADD(stock_jose_verifies_reports);
-    ADD(stock_jose_opens_encrypted_reports);
-    ADD(opens_what_stock_jose_encrypts);
-    ADD(refuses_every_flipped_bit_of_a_jwe);
-    ADD(refuses_other_jwe_headers);
-    ADD(refuses_what_is_no_jwe);
-    ADD(signer_failures_reach_the_caller);
+    g_test_add_func("/jose/base64url-round-trip", test_base64url_round_trip);
+    g_test_add_func("/jose/base64url-refuses-other-texts",
+                    test_base64url_refuses_other_texts);
+    g_test_add_func("/jose/thumbprint-is-rfc7638", test_thumbprint_is_rfc7638);
+    g_test_add_func("/jose/refuses-unfit-recipients",
+                    test_refuses_unfit_recipients);
+    g_test_add_func("/jose/stock-jose-verifies-reports",
+                    test_stock_jose_verifies_reports);
+    g_test_add_func("/jose/stock-jose-opens-encrypted-reports",
+                    test_stock_jose_opens_encrypted_reports);
+    g_test_add_func("/jose/opens-what-stock-jose-encrypts",
+                    test_opens_what_stock_jose_encrypts);
+    g_test_add_func("/jose/refuses-every-flipped-bit-of-a-jwe",
+                    test_refuses_every_flipped_bit_of_a_jwe);
+    g_test_add_func("/jose/refuses-other-jwe-headers",
+                    test_refuses_other_jwe_headers);
+    g_test_add_func("/jose/refuses-what-is-no-jwe",
+                    test_refuses_what_is_no_jwe);
+    g_test_add_func("/jose/signer-failures-reach-the-caller",
+                    test_signer_failures_reach_the_caller);
     rc = g_test_run();
     remove_scratch();
     return rc;

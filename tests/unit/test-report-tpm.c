@@ -148,10 +148,13 @@ static void test_another_hosts_report_is_not_trusted(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-#define ADD(name) g_test_add_func("/report-tpm/" #name, test_##name)
-    ADD(each_kind_of_report_is_trusted);
-    ADD(mismatch_is_trusted_as_mismatch);
-    ADD(a_report_answers_its_own_request_only);
-    ADD(another_hosts_report_is_not_trusted);
+    g_test_add_func("/report-tpm/each-kind-of-report-is-trusted",
+                    test_each_kind_of_report_is_trusted);
+    g_test_add_func("/report-tpm/mismatch-is-trusted-as-mismatch",
+                    test_mismatch_is_trusted_as_mismatch);
+    g_test_add_func("/report-tpm/a-report-answers-its-own-request-only",
+                    test_a_report_answers_its_own_request_only);
+    g_test_add_func("/report-tpm/another-hosts-report-is-not-trusted",
+                    test_another_hosts_report_is_not_trusted);
     return g_test_run();
 }

@@ -318,17 +318,27 @@ static void test_refuses_baselines_that_could_never_match(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-#define ADD(name) g_test_add_func("/trust/" #name, test_##name)
-    ADD(a_hosts_entry_is_read_back);
-    ADD(refuses_keys_of_the_wrong_kind);
-    ADD(refuses_names_and_jwks_of_other_keys);
-    ADD(refuses_one_key_in_both_roles);
-    ADD(refuses_malformed_entries);
-    ADD(refuses_other_spellings_of_a_pcr);
-    ADD(refuses_malformed_trust_files);
-    ADD(trusts_any_of_several_approved_boot_states);
-    ADD(default_policy_is_strict);
-    ADD(refuses_malformed_policies);
-    ADD(refuses_baselines_that_could_never_match);
+    g_test_add_func("/trust/a-hosts-entry-is-read-back",
+                    test_a_hosts_entry_is_read_back);
+    g_test_add_func("/trust/refuses-keys-of-the-wrong-kind",
+                    test_refuses_keys_of_the_wrong_kind);
+    g_test_add_func("/trust/refuses-names-and-jwks-of-other-keys",
+                    test_refuses_names_and_jwks_of_other_keys);
+    g_test_add_func("/trust/refuses-one-key-in-both-roles",
+                    test_refuses_one_key_in_both_roles);
+    g_test_add_func("/trust/refuses-malformed-entries",
+                    test_refuses_malformed_entries);
+    g_test_add_func("/trust/refuses-other-spellings-of-a-pcr",
+                    test_refuses_other_spellings_of_a_pcr);
+    g_test_add_func("/trust/refuses-malformed-trust-files",
+                    test_refuses_malformed_trust_files);
+    g_test_add_func("/trust/trusts-any-of-several-approved-boot-states",
+                    test_trusts_any_of_several_approved_boot_states);
+    g_test_add_func("/trust/default-policy-is-strict",
+                    test_default_policy_is_strict);
+    g_test_add_func("/trust/refuses-malformed-policies",
+                    test_refuses_malformed_policies);
+    g_test_add_func("/trust/refuses-baselines-that-could-never-match",
+                    test_refuses_baselines_that_could_never_match);
     return g_test_run();
 }

@@ -762,29 +762,47 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_unsetenv("VSM_QMP");
     scratch = g_dir_make_tmp("vsm-ctl-XXXXXX", NULL);
-#define ADD(name) g_test_add_func("/vsmctl/" #name, test_##name)
-    ADD(usage_errors_are_3);
-    ADD(help_describes_every_subcommand);
-    ADD(man_page_and_completion_are_the_tables);
-    ADD(no_connection_is_3);
-    ADD(qemu_without_vsm_is_3);
-    ADD(guests_texts_do_not_reach_the_terminal);
-    ADD(unknown_snapshot_is_3);
-    ADD(ambiguous_name_is_refused);
-    ADD(snapshot_takes_all_writable_disks);
-    ADD(failed_snapshot_is_3_with_qemus_text);
-    ADD(replace_reports_hmps_error);
-    ADD(attest_tells_results_by_exit_code);
-    ADD(attest_tells_refusals_by_exit_code);
-    ADD(failed_rollback_with_a_report_is_not_0);
-    ADD(report_is_kept_and_jobs_dismissed);
-    ADD(request_for_another_vm_is_not_asked);
-    ADD(verify_tells_results_by_exit_code);
-    ADD(verify_with_left_out_entries_is_2);
-    ADD(verify_without_a_request_is_2);
-    ADD(verify_of_untrusted_reports_is_2);
-    ADD(verify_prints_json);
-    ADD(verify_opens_its_own_reports_only);
+    g_test_add_func("/vsmctl/usage-errors-are-3", test_usage_errors_are_3);
+    g_test_add_func("/vsmctl/help-describes-every-subcommand",
+                    test_help_describes_every_subcommand);
+    g_test_add_func("/vsmctl/man-page-and-completion-are-the-tables",
+                    test_man_page_and_completion_are_the_tables);
+    g_test_add_func("/vsmctl/no-connection-is-3", test_no_connection_is_3);
+    g_test_add_func("/vsmctl/qemu-without-vsm-is-3",
+                    test_qemu_without_vsm_is_3);
+    g_test_add_func("/vsmctl/guests-texts-do-not-reach-the-terminal",
+                    test_guests_texts_do_not_reach_the_terminal);
+    g_test_add_func("/vsmctl/unknown-snapshot-is-3",
+                    test_unknown_snapshot_is_3);
+    g_test_add_func("/vsmctl/ambiguous-name-is-refused",
+                    test_ambiguous_name_is_refused);
+    g_test_add_func("/vsmctl/snapshot-takes-all-writable-disks",
+                    test_snapshot_takes_all_writable_disks);
+    g_test_add_func("/vsmctl/failed-snapshot-is-3-with-qemus-text",
+                    test_failed_snapshot_is_3_with_qemus_text);
+    g_test_add_func("/vsmctl/replace-reports-hmps-error",
+                    test_replace_reports_hmps_error);
+    g_test_add_func("/vsmctl/attest-tells-results-by-exit-code",
+                    test_attest_tells_results_by_exit_code);
+    g_test_add_func("/vsmctl/attest-tells-refusals-by-exit-code",
+                    test_attest_tells_refusals_by_exit_code);
+    g_test_add_func("/vsmctl/failed-rollback-with-a-report-is-not-0",
+                    test_failed_rollback_with_a_report_is_not_0);
+    g_test_add_func("/vsmctl/report-is-kept-and-jobs-dismissed",
+                    test_report_is_kept_and_jobs_dismissed);
+    g_test_add_func("/vsmctl/request-for-another-vm-is-not-asked",
+                    test_request_for_another_vm_is_not_asked);
+    g_test_add_func("/vsmctl/verify-tells-results-by-exit-code",
+                    test_verify_tells_results_by_exit_code);
+    g_test_add_func("/vsmctl/verify-with-left-out-entries-is-2",
+                    test_verify_with_left_out_entries_is_2);
+    g_test_add_func("/vsmctl/verify-without-a-request-is-2",
+                    test_verify_without_a_request_is_2);
+    g_test_add_func("/vsmctl/verify-of-untrusted-reports-is-2",
+                    test_verify_of_untrusted_reports_is_2);
+    g_test_add_func("/vsmctl/verify-prints-json", test_verify_prints_json);
+    g_test_add_func("/vsmctl/verify-opens-its-own-reports-only",
+                    test_verify_opens_its_own_reports_only);
     rc = g_test_run();
     remove_scratch();
     return rc;
