@@ -9,7 +9,6 @@
  */
 #include "core/masks.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <vsm/error.h>
 
@@ -271,35 +270,52 @@ static const char *cut_section_name(char *text)
     return last_component(text);
 }
 
+/* @prefix and a decimal number; goes on behind them. */
+static bool skip_number(const char **text, const char *prefix, guint32 *ret)
+{
+    const char *p = *text;
+    guint64 value = 0;
+
+    if (!g_str_has_prefix(p, prefix)) {
+        return false;
+    }
+    p += strlen(prefix);
+    if (!g_ascii_isdigit(*p)) {
+        return false;
+    }
+    for (; g_ascii_isdigit(*p); p++) {
+        value = value * 10 + g_ascii_digit_value(*p);
+        if (value > G_MAXUINT32) {
+            return false;
+        }
+    }
+    *text = p;
+    *ret = value;
+    return true;
+}
+
 bool vsm_masks_names_field(const char *text)
 {
     g_autofree char *copy = NULL;
-    char *reason, *place;
-    const char *name;
-    guint version, offset, bytes;
-    int end = 0;
-    VsmMask mask;
+    char *place;
+    const char *name, *rest;
+    guint32 version;
+    VsmMask mask = {0};
 
     if (!text || strlen(text) > VSM_IDSTR_BYTES_MAX + 100) {
         return false;
     }
     copy = g_strdup(text);
-    reason = strrchr(copy, ' ');
-    if (!reason) {
-        return false;
-    }
-    *reason++ = '\0';
     place = g_strrstr(copy, " v");
-    if (!place ||
-        sscanf(place, " v%9u +%9u:%9u%n", &version, &offset, &bytes, &end) !=
-            3 ||
-        place[end] != '\0') {
+    rest = place;
+    if (!place || !skip_number(&rest, " v", &version) ||
+        !skip_number(&rest, " +", &mask.offset) ||
+        !skip_number(&rest, ":", &mask.bytes) || *rest != ' ') {
         return false;
     }
     *place = '\0';
     name = cut_section_name(copy);
-    mask = (VsmMask){offset, bytes, 0};
-    return name && table_has(name, version, &mask, reason);
+    return name && table_has(name, version, &mask, rest + 1);
 }
 
 static bool accepts(const char *name)
