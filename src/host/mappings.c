@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "host/mappings.h"
-#include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 #include <vsm/error.h>
@@ -34,35 +33,57 @@ static bool is_memory(const char *path, bool deleted)
                         g_str_has_prefix(path, "/SYSV")));
 }
 
-static VsmMapping *parse_line(char *line)
+/* Cuts the next word off @line, which begins behind it; NULL: none. */
+static char *word(char **line)
 {
-    guint major, minor;
-    unsigned long inode;
-    char range[64], perms[8];
-    int path_at = 0;
-    g_autofree char *path = NULL;
-    VsmMapping *mapping;
-    bool deleted;
+    char *start = *line + strspn(*line, " ");
+    char *end = start + strcspn(start, " ");
 
-    if (sscanf(line, "%63s %7s %*s %x:%x %lu %n", range, perms, &major, &minor,
-               &inode, &path_at) != 5) {
+    if (start == end) {
         return NULL;
     }
-    path = g_strdup(path_at ? line + path_at : "");
-    deleted = g_str_has_suffix(path, DELETED);
-    mapping = g_new0(VsmMapping, 1);
-    if (strlen(perms) == 4 && perms[2] == 'x' && inode &&
-        !is_memory(path, deleted)) {
-        if (deleted) {
-            path[strlen(path) - strlen(DELETED)] = '\0';
-        }
-        mapping->range = g_strdup(range);
-        mapping->path = g_steal_pointer(&path);
-        mapping->device = makedev(major, minor);
-        mapping->inode = inode;
-        mapping->deleted = deleted;
+    *line = *end ? end + 1 : end;
+    *end = '\0';
+    return start;
+}
+
+/* "fd:01" */
+static bool parse_device(const char *text, dev_t *ret)
+{
+    char *end;
+    guint64 high = g_ascii_strtoull(text, &end, 16);
+    guint64 low = *end == ':' ? g_ascii_strtoull(end + 1, &end, 16) : 0;
+
+    *ret = makedev(high, low);
+    return end > text && !*end;
+}
+
+/* "start-end perms offset device inode   path"; a path may hold blanks. */
+static VsmMapping *parse_line(char *line)
+{
+    char *range = word(&line), *perms = word(&line), *offset = word(&line);
+    char *device = word(&line), *inode = word(&line), *end;
+    char *path = line + strspn(line, " ");
+    bool deleted = g_str_has_suffix(path, DELETED);
+    g_autofree VsmMapping *mapping = g_new0(VsmMapping, 1);
+
+    if (!offset || !device || !inode || strlen(perms) != 4 ||
+        !parse_device(device, &mapping->device)) {
+        return NULL;
     }
-    return mapping; /* without a range: nothing to measure */
+    mapping->inode = g_ascii_strtoull(inode, &end, 10);
+    if (*end) {
+        return NULL;
+    }
+    if (perms[2] == 'x' && mapping->inode && !is_memory(path, deleted)) {
+        mapping->range = g_strdup(range);
+        mapping->path = g_strdup(path);
+        mapping->deleted = deleted;
+        if (deleted) {
+            mapping->path[strlen(path) - strlen(DELETED)] = '\0';
+        }
+    }
+    return g_steal_pointer(&mapping); /* no range: nothing to measure */
 }
 
 static bool is_known(GPtrArray *mappings, const VsmMapping *mapping)

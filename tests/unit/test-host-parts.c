@@ -1,0 +1,396 @@
+/*
+ * The host's parts that need no TPM: mappings, hypervisor digest,
+ * configuration lines, write budget, verdict.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "fake-vm.h"
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "base/limits.h"
+#include "core/metadata.h"
+#include "crypto/hash.h"
+#include "core/stream.h"
+#include "host/budget.h"
+#include "host/config.h"
+#include "host/hypervisor.h"
+#include "host/mappings.h"
+#include "host/verdict.h"
+
+static void test_only_executable_files_are_measured_once(void)
+{
+    static const char maps[] =
+        "00400000-00452000 r-xp 00000000 08:02 173521      /usr/bin/qemu\n"
+        "00651000-00652000 r--p 00051000 08:02 173521      /usr/bin/qemu\n"
+        "00652000-00655000 r-xp 00052000 08:02 173521      /usr/bin/qemu\n"
+        "00e03000-00e24000 rwxp 00000000 00:00 0           [heap]\n"
+        "35b1800000-35b1820000 r-xp 00000000 08:02 135522  /lib/a b.so\n"
+        "35b1a21000-35b1a22000 rw-p 00000000 00:00 0 \n"
+        "f2c6ff8c000-7f2c7078c000 r-xp 00000000 00:01 77   /memfd:tcg "
+        "(deleted)\n"
+        "7fffb2c0d000-7fffb2c2e000 r-xp 00000000 fd:01 9   /lib/c.so "
+        "(deleted)\n"
+        "7fffb2d48000-7fffb2d49000 r-xp 00000000 00:00 0   [vdso]\n";
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) mappings = vsm_mappings_parse(maps, &error);
+    const VsmMapping *one;
+
+    g_assert_no_error(error);
+    g_assert_cmpuint(mappings->len, ==, 3);
+    one = mappings->pdata[0];
+    g_assert_cmpstr(one->path, ==, "/usr/bin/qemu");
+    g_assert_cmpstr(one->range, ==, "00400000-00452000");
+    g_assert_cmpuint(one->inode, ==, 173521);
+    g_assert_false(one->deleted);
+    one = mappings->pdata[1];
+    g_assert_cmpstr(one->path, ==, "/lib/a b.so");
+    one = mappings->pdata[2];
+    g_assert_cmpstr(one->path, ==, "/lib/c.so");
+    g_assert_true(one->deleted);
+}
+
+static void test_unreadable_map_line_is_an_error(void)
+{
+    static const char *const bad[] = {
+        "x", "0-1 r-xp 0 08:02", "0-1 rx 0 08:02 5 /a", "0-1 r-xp 0 zz 5 /a",
+        "0-1 r-xp 0 08:02 5x /a"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {
+        g_autoptr(GError) error = NULL;
+
+        g_assert_null(vsm_mappings_parse(bad[i], &error));
+        g_assert_error(error, VSM_ERROR, VSM_ERROR_FORMAT);
+    }
+}
+
+static gpointer map_file(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    gpointer at = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+
+    g_assert_true(at != MAP_FAILED);
+    close(fd);
+    return at;
+}
+
+static void write_file(const char *path, char fill)
+{
+    g_autofree char *content = g_strnfill(4096, fill);
+
+    g_assert_true(g_file_set_contents(path, content, 4096, NULL));
+}
+
+static VsmHypervisor *measure_self(void)
+{
+    int proc = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    g_autoptr(GError) error = NULL;
+    VsmHypervisor *hypervisor = vsm_hypervisor_measure(proc, &error);
+
+    close(proc);
+    g_assert_no_error(error);
+    return hypervisor;
+}
+
+static void test_digest_follows_content_not_name(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("vsm-exe-XXXXXX", NULL);
+    g_autofree char *one = g_build_filename(dir, "one", NULL);
+    g_autofree char *two = g_build_filename(dir, "two", NULL);
+    g_autoptr(VsmHypervisor) before = measure_self();
+    g_autoptr(VsmHypervisor) again = measure_self();
+    g_autoptr(VsmHypervisor) with_one = NULL;
+    g_autoptr(VsmHypervisor) with_two = NULL;
+    gpointer at;
+
+    g_assert_true(vsm_digest_equal(vsm_hypervisor_digest(before),
+                                   vsm_hypervisor_digest(again)));
+    write_file(one, 'a');
+    write_file(two, 'a');
+    at = map_file(one);
+    with_one = measure_self();
+    munmap(at, 4096);
+    at = map_file(two);
+    with_two = measure_self();
+    munmap(at, 4096);
+    g_assert_false(vsm_digest_equal(vsm_hypervisor_digest(before),
+                                    vsm_hypervisor_digest(with_one)));
+    g_assert_true(vsm_digest_equal(vsm_hypervisor_digest(with_two),
+                                   vsm_hypervisor_digest(with_one)));
+    g_unlink(one);
+    g_unlink(two);
+    g_rmdir(dir);
+}
+
+/* A library update under a running VM: measured before, so it still counts. */
+static void test_replaced_file_keeps_the_digest_it_was_measured_with(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("vsm-exe-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(dir, "lib", NULL);
+    g_autoptr(VsmHypervisor) hypervisor = NULL;
+    g_autoptr(GError) error = NULL;
+    VsmDigest before;
+    gpointer at;
+
+    write_file(path, 'a');
+    at = map_file(path);
+    hypervisor = measure_self();
+    before = *vsm_hypervisor_digest(hypervisor);
+    g_unlink(path);
+    write_file(path, 'b');
+    g_assert_true(vsm_hypervisor_refresh(hypervisor, &error));
+    g_assert_no_error(error);
+    g_assert_true(vsm_digest_equal(&before, vsm_hypervisor_digest(hypervisor)));
+    munmap(at, 4096);
+    g_unlink(path);
+    g_rmdir(dir);
+}
+
+static void test_gone_process_is_an_error(void)
+{
+    int dir = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(vsm_hypervisor_measure(dir, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_HYPERVISOR);
+    close(dir);
+}
+
+static void test_config_diff_shows_the_lines(void)
+{
+    g_autofree char *same = vsm_config_diff("a\nb", "a\nb");
+    g_autofree char *changed = vsm_config_diff("a\nb\nc", "a\nx\nc");
+    g_autofree char *added = vsm_config_diff("a", "a\na");
+    g_autofree char *order = vsm_config_diff("a\nb", "b\na");
+
+    g_assert_null(same);
+    g_assert_cmpstr(changed, ==, "sealed with \"b\", now \"x\"");
+    g_assert_cmpstr(added, ==, "now \"a\"");
+    g_assert_cmpstr(order, ==, "the same lines in another order");
+}
+
+static void test_config_diff_is_short(void)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    g_autofree char *diff = NULL;
+
+    for (guint i = 0; i < 1000; i++) {
+        g_string_append_printf(text, "%sline %u", i ? "\n" : "", i);
+    }
+    diff = vsm_config_diff("", text->str);
+    g_assert_nonnull(strstr(diff, "and 992 more lines"));
+    g_assert_cmpuint(strlen(diff), <, 400);
+}
+
+static void test_budget_lets_a_burst_through_and_then_one_each(void)
+{
+    VsmBudget budget;
+    g_autoptr(GError) error = NULL;
+
+    vsm_budget_init(&budget, 2, 10000, 0);
+    g_assert_true(vsm_budget_take(&budget, 0, NULL));
+    g_assert_true(vsm_budget_take(&budget, 0, NULL));
+    g_assert_false(vsm_budget_take(&budget, 4000000, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_BUSY);
+    g_assert_nonnull(strstr(error->message, "in 7 s"));
+    g_assert_true(vsm_budget_take(&budget, 10000000, NULL));
+    g_assert_false(vsm_budget_take(&budget, 10000001, NULL));
+    vsm_budget_give_back(&budget);
+    g_assert_true(vsm_budget_take(&budget, 10000002, NULL));
+}
+
+static void test_budget_saves_no_more_than_its_burst(void)
+{
+    VsmBudget budget;
+
+    vsm_budget_init(&budget, 2, 1000, 0);
+    vsm_budget_give_back(&budget);
+    for (guint i = 0; i < 2; i++) {
+        g_assert_true(
+            vsm_budget_take(&budget, G_GINT64_CONSTANT(1) << 50, NULL));
+    }
+    g_assert_false(vsm_budget_take(&budget, G_GINT64_CONSTANT(1) << 50, NULL));
+}
+
+/* A save of the fake VM, kept as documents. */
+typedef struct {
+    FakeVm *vm;
+    GBytes *manifest, *document;
+    VsmSealedState sealed;
+} Sealed;
+
+static void sealed_set_up(Sealed *f, G_GNUC_UNUSED gconstpointer data)
+{
+    static const guint8 page[VSM_PAGE_BYTES] = {1};
+    g_autoptr(GBytes) bytes = g_bytes_new_static(page, sizeof(page));
+    g_autoptr(VsmStream) stream = NULL;
+    VsmRamBlock block = {.idstr = "ram", .bytes = sizeof(page)};
+
+    f->vm = fake_vm_new();
+    stream = vsm_stream_new_save(f->vm->pool, NULL, NULL);
+    g_assert_true(vsm_stream_set_ram(stream, &block, 1, NULL));
+    vsm_stream_page(stream, 0, 0, 0);
+    g_assert_true(vsm_stream_feed(stream, bytes, NULL));
+    g_assert_true(vsm_stream_finish(stream, NULL));
+    g_assert_true(
+        vsm_stream_documents(stream, &f->manifest, &f->document, NULL));
+    f->sealed.purpose = VSM_PURPOSE_FULL;
+    f->sealed.manifest = f->manifest;
+    f->sealed.document = f->document;
+    f->sealed.unsealed = true;
+    g_assert_true(vsm_sha384_bytes(f->manifest, &f->sealed.state, NULL));
+    g_assert_true(vsm_sha384_bytes(f->document, &f->sealed.stream, NULL));
+    g_assert_true(vsm_seal_digest(&f->sealed.state, &f->sealed.stream,
+                                  &f->sealed.scope, &f->sealed.seal, NULL));
+}
+
+static void sealed_tear_down(Sealed *f, G_GNUC_UNUSED gconstpointer data)
+{
+    g_bytes_unref(f->manifest);
+    g_bytes_unref(f->document);
+    fake_vm_free(f->vm);
+}
+
+static guint result_of(Sealed *f, GBytes *document, const VsmMeasured *measured)
+{
+    g_autoptr(VsmVerdict) verdict = NULL;
+    g_autoptr(GError) error = NULL;
+
+    vsm_verdict_build(&f->sealed, document, measured, &verdict, &error);
+    g_assert_no_error(error);
+    g_assert_true((verdict->result == VSM_RESULT_MISMATCH) ==
+                  (verdict->findings->len > 0));
+    return verdict->result;
+}
+
+static void test_equal_documents_match(Sealed *f,
+                                       G_GNUC_UNUSED gconstpointer data)
+{
+    VsmMeasured measured = {.bytes_hashed = 4096};
+
+    g_assert_cmpuint(result_of(f, f->manifest, &measured), ==,
+                     VSM_RESULT_MATCH);
+    f->sealed.purpose = VSM_PURPOSE_STORED;
+    g_assert_cmpuint(result_of(f, f->document, &measured), ==,
+                     VSM_RESULT_MATCH);
+}
+
+/* The documents agree, but not with what the TPM released. */
+static void
+test_another_unsealed_digest_is_a_mismatch(Sealed *f,
+                                           G_GNUC_UNUSED gconstpointer data)
+{
+    VsmMeasured measured = {.bytes_hashed = 4096};
+
+    f->sealed.seal.b[47] ^= 1;
+    g_assert_cmpuint(result_of(f, f->manifest, &measured), ==,
+                     VSM_RESULT_MISMATCH);
+}
+
+/* A measurer that says "changed" beside an equal root is not believed. */
+static void
+test_changed_range_is_never_a_match(Sealed *f, G_GNUC_UNUSED gconstpointer data)
+{
+    VsmFinding finding = {"ram", (char *)"ram", 0, 4096};
+    g_autoptr(GPtrArray) changed = g_ptr_array_new();
+    VsmMeasured measured = {.changed = changed};
+    VsmMeasured counted = {.changed_left_out = 1};
+
+    g_ptr_array_add(changed, &finding);
+    g_assert_cmpuint(result_of(f, f->manifest, &measured), ==,
+                     VSM_RESULT_MISMATCH);
+    g_assert_cmpuint(result_of(f, f->manifest, &counted), ==,
+                     VSM_RESULT_MISMATCH);
+}
+
+static void test_accepted_form_that_was_not_needed_is_no_excuse(
+    Sealed *f, G_GNUC_UNUSED gconstpointer data)
+{
+    g_autoptr(GPtrArray) accepted = g_ptr_array_new();
+    VsmMeasured measured = {.accepted = accepted};
+
+    g_ptr_array_add(accepted, (gpointer) "fake-device/0");
+    g_assert_cmpuint(result_of(f, f->manifest, &measured), ==,
+                     VSM_RESULT_MATCH);
+    f->sealed.seal.b[0] ^= 1;
+    g_assert_cmpuint(result_of(f, f->manifest, &measured), ==,
+                     VSM_RESULT_MISMATCH);
+}
+
+static void
+test_unknown_kind_of_range_is_invalid(Sealed *f,
+                                      G_GNUC_UNUSED gconstpointer data)
+{
+    VsmFinding finding = {"\033[31mram", (char *)"ram", 0, 4096};
+    g_autoptr(GPtrArray) changed = g_ptr_array_new();
+    VsmMeasured measured = {.changed = changed};
+    g_autoptr(VsmVerdict) verdict = NULL;
+    g_autoptr(GError) error = NULL;
+
+    g_ptr_array_add(changed, &finding);
+    g_assert_false(vsm_verdict_build(&f->sealed, f->manifest, &measured,
+                                     &verdict, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_INVALID);
+}
+
+static void test_garbage_document_is_an_error(Sealed *f,
+                                              G_GNUC_UNUSED gconstpointer data)
+{
+    g_autoptr(GBytes) garbage = g_bytes_new_static("garbage", 7);
+    VsmMeasured measured = {.bytes_hashed = 1};
+    g_autoptr(VsmVerdict) verdict = NULL;
+    g_autoptr(GError) error = NULL;
+
+    g_assert_false(
+        vsm_verdict_build(&f->sealed, garbage, &measured, &verdict, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_FORMAT);
+}
+
+static void test_unavailable_needs_no_document(Sealed *f,
+                                               G_GNUC_UNUSED gconstpointer data)
+{
+    g_autoptr(GBytes) none = g_bytes_new_static("", 0);
+    VsmMeasured measured = {.unavailable = "guest not ready"};
+
+    g_assert_cmpuint(result_of(f, none, &measured), ==, VSM_RESULT_UNAVAILABLE);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+#define ADD(path, func) g_test_add_func("/host-parts/" path, func)
+#define ADD_SEALED(path, func)                                                 \
+    g_test_add("/host-parts/" path, Sealed, NULL, sealed_set_up, func,         \
+               sealed_tear_down)
+    ADD("only-executable-files-are-measured-once",
+        test_only_executable_files_are_measured_once);
+    ADD("unreadable-map-line-is-an-error",
+        test_unreadable_map_line_is_an_error);
+    ADD("digest-follows-content-not-name",
+        test_digest_follows_content_not_name);
+    ADD("replaced-file-keeps-the-digest-it-was-measured-with",
+        test_replaced_file_keeps_the_digest_it_was_measured_with);
+    ADD("gone-process-is-an-error", test_gone_process_is_an_error);
+    ADD("config-diff-shows-the-lines", test_config_diff_shows_the_lines);
+    ADD("config-diff-is-short", test_config_diff_is_short);
+    ADD("budget-lets-a-burst-through-and-then-one-each",
+        test_budget_lets_a_burst_through_and_then_one_each);
+    ADD("budget-saves-no-more-than-its-burst",
+        test_budget_saves_no_more_than_its_burst);
+    ADD_SEALED("equal-documents-match", test_equal_documents_match);
+    ADD_SEALED("another-unsealed-digest-is-a-mismatch",
+               test_another_unsealed_digest_is_a_mismatch);
+    ADD_SEALED("changed-range-is-never-a-match",
+               test_changed_range_is_never_a_match);
+    ADD_SEALED("accepted-form-that-was-not-needed-is-no-excuse",
+               test_accepted_form_that_was_not_needed_is_no_excuse);
+    ADD_SEALED("unknown-kind-of-range-is-invalid",
+               test_unknown_kind_of_range_is_invalid);
+    ADD_SEALED("garbage-document-is-an-error",
+               test_garbage_document_is_an_error);
+    ADD_SEALED("unavailable-needs-no-document",
+               test_unavailable_needs_no_document);
+    return g_test_run();
+}
