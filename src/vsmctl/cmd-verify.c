@@ -65,8 +65,8 @@ static Request *expected(GError **error)
 }
 
 /*
- * The recipient that was asked for: the request's, else the one whose key
- * opened the report.
+ * The recipient that was asked for: what the request says; without one, the
+ * key that opened the report.
  */
 static bool recipient_of(const Request *request,
                          const char *key,
@@ -80,7 +80,7 @@ static bool recipient_of(const Request *request,
     if (request->recipient) {
         return vsm_report_recipient(request->recipient, ret, error);
     }
-    if (!key) {
+    if (request_path || !key) {
         *ret = g_strdup("");
         return true;
     }

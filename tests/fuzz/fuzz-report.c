@@ -75,11 +75,24 @@ static void fuzz_recipient(const char *text)
     g_assert_true(vsm_report_recipient(text, &thumbprint, &error) == !error);
 }
 
+/* The quote of a report whose signature is the attacker's own. */
+static void fuzz_quote(const char *text)
+{
+    g_autoptr(GBytes) bytes = vsm_b64url_decode(text, 4096, NULL);
+    g_autoptr(GBytes) raw = NULL;
+    g_autoptr(VsmTpmAttest) attest = NULL;
+
+    if (bytes) {
+        vsm_tpm_signature_raw(bytes, 48, &raw, NULL);
+        vsm_tpm_attest_decode(bytes, VSM_TPM_ATTEST_QUOTE, &attest, NULL);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
 {
     static void (*const targets[])(const char *text) = {
-        fuzz_claims, fuzz_trust, fuzz_policy,
-        fuzz_jws,    fuzz_jwe,   fuzz_recipient,
+        fuzz_claims, fuzz_trust,     fuzz_policy, fuzz_jws,
+        fuzz_jwe,    fuzz_recipient, fuzz_quote,
     };
     g_autofree char *text = NULL;
 

@@ -19,14 +19,20 @@ struct _Stub {
     GThread *thread;
     GPtrArray *received;
     const StubAnswer *answers;
+    GHashTable *given; /* StubAnswer → how often */
     char *path, *job;
 };
 
-static const StubAnswer *find(const StubAnswer *answers, const char *command)
+static const StubAnswer *find(Stub *stub, const char *command)
 {
-    for (; answers->command; answers++) {
-        if (strcmp(answers->command, command) == 0) {
-            return answers;
+    for (const StubAnswer *entry = stub->answers; entry->command; entry++) {
+        guint given = GPOINTER_TO_UINT(g_hash_table_lookup(stub->given, entry));
+
+        if (strcmp(entry->command, command) == 0 &&
+            (entry->times == 0 || given < entry->times)) {
+            g_hash_table_insert(stub->given, (gpointer)entry,
+                                GUINT_TO_POINTER(given + 1));
+            return entry;
         }
     }
     return NULL;
@@ -51,7 +57,7 @@ static void answer(Stub *stub, GOutputStream *out, const json_t *request)
         json_string_value(json_object_get(request, "execute"));
     const char *job = json_string_value(
         json_object_get(json_object_get(request, "arguments"), "job-id"));
-    const StubAnswer *entry = find(stub->answers, command ? command : "");
+    const StubAnswer *entry = find(stub, command ? command : "");
     const char *text =
         entry
             ? entry->answer
@@ -122,6 +128,7 @@ Stub *stub_new(const char *path, const StubAnswer *answers)
 
     stub->path = g_strdup(path);
     stub->answers = answers;
+    stub->given = g_hash_table_new(NULL, NULL);
     stub->received = g_ptr_array_new_with_free_func(g_free);
     stub->listener = g_socket_listener_new();
     stub->cancel = g_cancellable_new();
@@ -147,6 +154,7 @@ void stub_free(Stub *stub)
     g_object_unref(stub->listener);
     g_object_unref(stub->cancel);
     g_ptr_array_unref(stub->received);
+    g_hash_table_unref(stub->given);
     g_free(stub->path);
     g_free(stub->job);
     g_free(stub);

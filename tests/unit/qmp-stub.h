@@ -12,12 +12,15 @@
  * @command: its name
  * @answer: {"return": …} or {"error": …} without the id, which is added
  * @event: (nullable): sent before the answer
+ * @times: how often this answer is given before the next one for the same
+ *         command; 0: always
  *
  * "JOB" in @answer and @event stands for the job-id of the last command that
  * had one.  A command that is not in the list is CommandNotFound.
  */
 typedef struct {
     const char *command, *answer, *event;
+    guint times;
 } StubAnswer;
 
 typedef struct _Stub Stub;

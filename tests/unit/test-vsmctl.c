@@ -12,7 +12,11 @@
 
 #include <glib/gstdio.h>
 #include <jansson.h>
+#include <pty.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <vsm/error.h>
 
 #include "report/json.h"
@@ -209,7 +213,7 @@ static const char snapshots[] = "{\"return\": [" SNAPSHOT(
 static void test_guests_texts_do_not_reach_the_terminal(void)
 {
     static const StubAnswer answers[] = {
-        {"query-vsm-snapshots", snapshots, NULL},
+        {"query-vsm-snapshots", snapshots, NULL, 0},
         {0},
     };
     g_autofree char *path = in_scratch("list.sock");
@@ -230,7 +234,7 @@ static void test_guests_texts_do_not_reach_the_terminal(void)
 static void test_unknown_snapshot_is_3(void)
 {
     static const StubAnswer answers[] = {
-        {"query-vsm-snapshots", snapshots, NULL},
+        {"query-vsm-snapshots", snapshots, NULL, 0},
         {0},
     };
     g_autofree char *path = in_scratch("show.sock");
@@ -248,7 +252,7 @@ static void test_ambiguous_name_is_refused(void)
     static const StubAnswer answers[] = {
         {"query-vsm-snapshots",
          "{\"return\": [" SNAPSHOT(ID_1, ID_2) ", " SNAPSHOT(ID_2, "b") "]}",
-         NULL},
+         NULL, 0},
         {0},
     };
     g_autofree char *path = in_scratch("ambiguous.sock");
@@ -281,11 +285,11 @@ static void test_ambiguous_name_is_refused(void)
 static void test_snapshot_takes_all_writable_disks(void)
 {
     static const StubAnswer answers[] = {
-        {"query-block", BLOCK, NULL},
-        {"snapshot-save", DONE, NULL},
-        {"query-jobs", ENDED, NULL},
-        {"job-dismiss", DONE, NULL},
-        {"query-vsm-snapshots", snapshots, NULL},
+        {"query-block", BLOCK, NULL, 0},
+        {"snapshot-save", DONE, NULL, 0},
+        {"query-jobs", ENDED, NULL, 0},
+        {"job-dismiss", DONE, NULL, 0},
+        {"query-vsm-snapshots", snapshots, NULL, 0},
         {0},
     };
     g_autofree char *path = in_scratch("save.sock");
@@ -310,10 +314,10 @@ static void test_snapshot_takes_all_writable_disks(void)
 static void test_failed_snapshot_is_3_with_qemus_text(void)
 {
     static const StubAnswer answers[] = {
-        {"query-block", BLOCK, NULL},
-        {"snapshot-save", DONE, NULL},
-        {"query-jobs", FAILED, NULL},
-        {"job-dismiss", DONE, NULL},
+        {"query-block", BLOCK, NULL, 0},
+        {"snapshot-save", DONE, NULL, 0},
+        {"query-jobs", FAILED, NULL, 0},
+        {"job-dismiss", DONE, NULL, 0},
         {0},
     };
     g_autofree char *path = in_scratch("nosave.sock");
@@ -328,7 +332,7 @@ static void test_replace_reports_hmps_error(void)
 {
     static const StubAnswer answers[] = {
         {"human-monitor-command", "{\"return\": \"Error: no seal\\r\\n\"}",
-         NULL},
+         NULL, 0},
         {0},
     };
     g_autofree char *path = in_scratch("replace.sock");
@@ -364,10 +368,10 @@ static Run
 attest(const char *report_answer, const char *jobs, const char *event)
 {
     const StubAnswer answers[] = {
-        {"vsm-attest", DONE, NULL},
-        {"query-jobs", jobs, event},
-        {"job-dismiss", DONE, NULL},
-        {"query-vsm-report", report_answer, NULL},
+        {"vsm-attest", DONE, NULL, 0},
+        {"query-jobs", jobs, event, 0},
+        {"job-dismiss", DONE, NULL, 0},
+        {"query-vsm-report", report_answer, NULL, 0},
         {0},
     };
     g_autofree char *path = in_scratch("attest.sock");
@@ -446,10 +450,10 @@ static void test_report_is_kept_and_jobs_dismissed(void)
 {
     g_autofree char *answer = verdict("match", 0);
     const StubAnswer answers[] = {
-        {"vsm-attest", DONE, NULL},
-        {"query-jobs", ENDED, NULL},
-        {"job-dismiss", DONE, NULL},
-        {"query-vsm-report", answer, NULL},
+        {"vsm-attest", DONE, NULL, 0},
+        {"query-jobs", ENDED, NULL, 0},
+        {"job-dismiss", DONE, NULL, 0},
+        {"query-vsm-report", answer, NULL, 0},
         {0},
     };
     g_autofree char *path = in_scratch("keep.sock");
@@ -473,8 +477,8 @@ static void test_request_for_another_vm_is_not_asked(void)
     static const StubAnswer answers[] = {
         {"query-vsm",
          "{\"return\": {\"uuid\": \"00000000-5a59-4b39-a4bc-a4ad1e5ac21c\"}}",
-         NULL},
-        {"vsm-attest", DONE, NULL},
+         NULL, 0},
+        {"vsm-attest", DONE, NULL, 0},
         {0},
     };
     g_autofree char *path = in_scratch("other.sock");
@@ -492,6 +496,101 @@ static void test_request_for_another_vm_is_not_asked(void)
     says(run.err, "is for VM " FIXTURE_UUID);
     g_assert_cmpint(op.code, ==, 3);
     says(op.err, "'attest', not for 'rollback'");
+}
+
+/* --- Long jobs ------------------------------------------------------------ */
+
+#define RUNNING                                                                \
+    "{\"return\": [{\"id\": \"JOB\", \"status\": \"running\", "                \
+    "\"current-progress\": 3, \"total-progress\": 4}]}"
+
+/* Runs an attest with a terminal as standard error; @signal after 0.5 s. */
+static int run_on_terminal(const char *socket, int signal, char **ret_text)
+{
+    g_autofree char *path = program();
+    const char *const words[] = {path,    "attest", "clean",
+                                 "--qmp", socket,   NULL};
+    GString *text = g_string_new(NULL);
+    char buffer[4096];
+    int terminal, child_end, status;
+    ssize_t n;
+    pid_t pid;
+
+    g_assert_cmpint(openpty(&terminal, &child_end, NULL, NULL, NULL), ==, 0);
+    pid = fork();
+    if (pid == 0) {
+        dup2(child_end, STDERR_FILENO);
+        close(terminal);
+        close(child_end);
+        execv(path, (char **)words);
+        _exit(127);
+    }
+    close(child_end);
+    if (signal) {
+        g_usleep(500000);
+        kill(pid, signal);
+    }
+    while ((n = read(terminal, buffer, sizeof(buffer))) > 0) {
+        g_string_append_len(text, buffer, n);
+    }
+    close(terminal);
+    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+    g_assert_true(WIFEXITED(status));
+    *ret_text = g_string_free(text, FALSE);
+    return WEXITSTATUS(status);
+}
+
+static void test_terminal_shows_progress_after_a_second(void)
+{
+    g_autofree char *answer = verdict("match", 0);
+    const StubAnswer answers[] = {
+        {"vsm-attest", DONE, NULL, 0},
+        {"query-jobs", RUNNING, NULL, 15},
+        {"query-jobs", ENDED, NULL, 0},
+        {"job-dismiss", DONE, NULL, 0},
+        {"query-vsm-report", answer, NULL, 0},
+        {0},
+    };
+    g_autofree char *path = in_scratch("long.sock"), *text = NULL;
+    g_autoptr(Stub) stub = stub_new(path, answers);
+
+    g_assert_cmpint(run_on_terminal(path, 0, &text), ==, 0);
+    says(text, "attest [##############################..........]  75 %");
+}
+
+static void test_short_job_shows_no_progress(void)
+{
+    g_autofree char *answer = verdict("match", 0);
+    const StubAnswer answers[] = {
+        {"vsm-attest", DONE, NULL, 0},         {"query-jobs", RUNNING, NULL, 2},
+        {"query-jobs", ENDED, NULL, 0},        {"job-dismiss", DONE, NULL, 0},
+        {"query-vsm-report", answer, NULL, 0}, {0},
+    };
+    g_autofree char *path = in_scratch("short.sock"), *text = NULL;
+    g_autoptr(Stub) stub = stub_new(path, answers);
+
+    g_assert_cmpint(run_on_terminal(path, 0, &text), ==, 0);
+    g_assert_cmpstr(text, ==, "");
+}
+
+static void test_interrupt_cancels_the_job(void)
+{
+    static const StubAnswer answers[] = {
+        {"vsm-attest", DONE, NULL, 0},   {"query-jobs", RUNNING, NULL, 12},
+        {"query-jobs", FAILED, NULL, 0}, {"job-cancel", DONE, NULL, 0},
+        {"job-dismiss", DONE, NULL, 0},  {0},
+    };
+    g_autofree char *path = in_scratch("cancel.sock"), *text = NULL;
+    g_autoptr(Stub) stub = stub_new(path, answers);
+    guint cancels = 0;
+
+    g_assert_cmpint(run_on_terminal(path, SIGINT, &text), ==, 3);
+    says(text, "cancelled");
+    for (guint i = 0; i < stub_received(stub)->len; i++) {
+        cancels += strstr(g_ptr_array_index(stub_received(stub), i),
+                          "\"job-cancel\"") != NULL;
+    }
+    g_assert_cmpuint(cancels, ==, 1);
 }
 
 /* --- Verify --------------------------------------------------------------- */
@@ -738,6 +837,14 @@ static void test_verify_opens_its_own_reports_only(void)
         g_assert_cmpint(closed.code, ==, 2);
         says(closed.err, "JWE");
     }
+    {
+        /* A request without a recipient has no encrypted answer. */
+        g_auto(Run) unasked =
+            vsmctl("verify", "--trust", offline.trust, "--request",
+                   offline.request, "--key", key, path, NULL);
+
+        g_assert_cmpint(unasked.code, ==, 2);
+    }
 }
 
 static void remove_scratch(void)
@@ -792,6 +899,12 @@ int main(int argc, char **argv)
                     test_report_is_kept_and_jobs_dismissed);
     g_test_add_func("/vsmctl/request-for-another-vm-is-not-asked",
                     test_request_for_another_vm_is_not_asked);
+    g_test_add_func("/vsmctl/terminal-shows-progress-after-a-second",
+                    test_terminal_shows_progress_after_a_second);
+    g_test_add_func("/vsmctl/short-job-shows-no-progress",
+                    test_short_job_shows_no_progress);
+    g_test_add_func("/vsmctl/interrupt-cancels-the-job",
+                    test_interrupt_cancels_the_job);
     g_test_add_func("/vsmctl/verify-tells-results-by-exit-code",
                     test_verify_tells_results_by_exit_code);
     g_test_add_func("/vsmctl/verify-with-left-out-entries-is-2",
