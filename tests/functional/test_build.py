@@ -28,13 +28,11 @@ class Tree:
         self.patches = self.top / "qemu-patches/10.0"
         shutil.copytree(ROOT / "scripts", self.top / "scripts")
         self.patches.mkdir(parents=True)
-        (self.patches / "snapshot-guard.h").write_text("/* guard */\n")
-        for folder in ("include/migration", "qapi"):
-            (self.qemu / folder).mkdir(parents=True)
+        (self.qemu / "qapi").mkdir(parents=True)
         (self.qemu / "VERSION").write_text("10.0.99\n")
         (self.qemu / "main.c").write_text("int stock;\n")
         (self.qemu / "other.c").write_text("int other;\n")
-        self.patched = self.top / "build/src/qemu"
+        self.patched = self.top / "build/src/qemu/source"
 
     def run(self, script, *args, **variables):
         env = {k: v for k, v in os.environ.items()
