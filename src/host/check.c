@@ -3,10 +3,10 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "base/codec.h"
 #include "base/limits.h"
 #include "core/document.h"
 #include "host/config.h"
+#include "host/evidence.h"
 #include "host/local.h"
 #include "report/binding.h"
 #include "report/jwk.h"
@@ -200,58 +200,16 @@ static bool read_documents(VsmLocal *self, GError **error)
            check_bulk(self, error);
 }
 
-/* "(ayayay)": SHA-384(catalogue body), TPMS_ATTEST, TPMT_SIGNATURE. */
-static bool decode_signature(GBytes *bytes,
-                             VsmDigest *ret_body,
-                             VsmTpmEvidence *ret,
-                             GError **error)
-{
-    g_autoptr(GVariant) value =
-        vsm_codec_decode(bytes, "(ayayay)", NULL, 0, VSM_SIGNATURE_BYTES_MAX,
-                         VSM_FILE_SIGNATURE, error);
-    g_autoptr(GVariant) body = NULL;
-    g_autoptr(GVariant) attest = NULL;
-    g_autoptr(GVariant) signature = NULL;
-
-    if (!value) {
-        return false;
-    }
-    body = g_variant_get_child_value(value, 0);
-    attest = g_variant_get_child_value(value, 1);
-    signature = g_variant_get_child_value(value, 2);
-    if (!vsm_codec_get_digest(body, ret_body, VSM_FILE_SIGNATURE, error)) {
-        return false;
-    }
-    ret->attest = vsm_codec_get_bytes(attest, VSM_SIGNATURE_BYTES_MAX,
-                                      VSM_FILE_SIGNATURE, error);
-    ret->signature =
-        ret->attest ? vsm_codec_get_bytes(signature, VSM_SIGNATURE_BYTES_MAX,
-                                          VSM_FILE_SIGNATURE, error)
-                    : NULL;
-    return ret->signature != NULL;
-}
-
 /* The evidence beside the record leads to the commit that lists it. */
 static bool check_signature(VsmLocal *self, GError **error)
 {
     VsmLocalCheck *check = &self->check;
-    g_autoptr(GBytes) bytes = NULL;
-    g_auto(VsmTpmEvidence) evidence = {NULL};
     g_autoptr(GError) why = NULL;
-    VsmDigest body, before, after;
 
-    if (!vsm_file_read(vsm_folder_dir(check->folder), VSM_FILE_SIGNATURE,
-                       VSM_SIGNATURE_BYTES_MAX, &bytes, &why) ||
-        !decode_signature(bytes, &body, &evidence, &why) ||
-        !vsm_host_check_evidence(self->host, evidence.attest,
-                                 evidence.signature, &check->record->metadata,
-                                 &body, "evidence", &before, &why)) {
-        return tampered(self, VSM_FILE_SIGNATURE, why->message, error);
-    }
-    vsm_tpm_commit_next(&before, &body, &after);
-    return vsm_digest_equal(&after, &check->record->commit) ||
-           tampered(self, VSM_FILE_SIGNATURE, "evidence of another commit",
-                    error);
+    return vsm_evidence_check(self->host, check->folder,
+                              &check->record->metadata, &check->record->commit,
+                              &why) ||
+           tampered(self, VSM_FILE_SIGNATURE, why->message, error);
 }
 
 static VsmTpmObject to_object(const VsmTpmBlob *blob)

@@ -6,78 +6,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "base/codec.h"
-#include "base/limits.h"
-#include "host/internal.h"
-
-bool vsm_host_seal_extra(const VsmDigest *metadata,
-                         const VsmDigest *body,
-                         VsmDigest *ret,
-                         GError **error)
-{
-    g_autoptr(GByteArray) fields = g_byte_array_new();
-
-    vsm_codec_append_text(fields, "VSM-SEAL-1");
-    vsm_codec_append_field(fields, metadata->b, sizeof(metadata->b));
-    vsm_codec_append_field(fields, body->b, sizeof(body->b));
-    return vsm_sha384(fields->data, fields->len, ret, error);
-}
-
-static bool wrong(GError **error, const char *what, GError *why)
-{
-    g_set_error(error, VSM_ERROR, VSM_ERROR_TAMPERED,
-                "%s: not what this host's attestation key signed: %s", what,
-                why->message);
-    return false;
-}
-
-bool vsm_host_check_evidence(VsmHost *host,
-                             GBytes *attest,
-                             GBytes *signature,
-                             const VsmDigest *metadata,
-                             const VsmDigest *body,
-                             const char *what,
-                             VsmDigest *ret_before,
-                             GError **error)
-{
-    const VsmTpmKeys *keys = vsm_tpm_keys(host->tpm);
-    g_autoptr(GError) why = NULL;
-    g_autoptr(GBytes) raw = NULL;
-    VsmDigest extra;
-    VsmCurve curve = vsm_key_curve(host->ak);
-    gsize bytes, raw_bytes;
-    gconstpointer data = g_bytes_get_data(attest, &bytes);
-
-    if (!vsm_host_seal_extra(metadata, body, &extra, error)) {
-        return false;
-    }
-    if (!vsm_tpm_signature_raw(signature, vsm_curve_bytes(curve), &raw, &why)) {
-        return wrong(error, what, why);
-    }
-    raw_bytes = g_bytes_get_size(raw);
-    if (!vsm_key_verify(host->ak, vsm_curve_hash(curve), data, bytes,
-                        g_bytes_get_data(raw, NULL), raw_bytes, &why) ||
-        !vsm_tpm_nv_check(attest, keys->commit_index_name, &extra, ret_before,
-                          &why)) {
-        return wrong(error, what, why);
-    }
-    return true;
-}
-
-static bool write_signature(const VsmDigest *body,
-                            const VsmTpmEvidence *by,
-                            VsmFolder *folder,
-                            GError **error)
-{
-    g_autoptr(GBytes) bytes = vsm_codec_encode(
-        g_variant_new("(@ay@ay@ay)", vsm_codec_new_digest(body),
-                      vsm_codec_new_bytes(by->attest),
-                      vsm_codec_new_bytes(by->signature)),
-        VSM_SIGNATURE_BYTES_MAX, VSM_FILE_SIGNATURE, error);
-
-    return bytes && vsm_file_replace(vsm_folder_dir(folder), VSM_FILE_SIGNATURE,
-                                     bytes, error);
-}
+#include "host/evidence.h"
 
 /* What is about to be committed. */
 typedef struct {
@@ -121,11 +50,11 @@ static bool prepare(VsmHost *host,
     VsmSigned file;
 
     vsm_catalogue_sealed(next->catalogue, &metadata);
-    if (!vsm_host_seal_extra(&metadata, &next->digest, &extra, error) ||
+    if (!vsm_evidence_extra(&metadata, &next->digest, &extra, error) ||
         !vsm_tpm_nv_certify(host->tpm, &extra, &evidence, error) ||
-        !vsm_host_check_evidence(host, evidence.attest, evidence.signature,
-                                 &metadata, &next->digest,
-                                 "the TPM's own answer", &before, error)) {
+        !vsm_evidence_check_commit(host, evidence.attest, evidence.signature,
+                                   &metadata, &next->digest,
+                                   "the TPM's own answer", &before, error)) {
         return false;
     }
     if (!vsm_digest_equal(&before, &host->value)) {
@@ -140,8 +69,8 @@ static bool prepare(VsmHost *host,
     file.signature = evidence.signature;
     bytes = vsm_signed_encode(&file, error);
     return bytes &&
-           (!change->folder ||
-            write_signature(&next->digest, &evidence, change->folder, error)) &&
+           (!change->folder || vsm_evidence_write(change->folder, &next->digest,
+                                                  &evidence, error)) &&
            vsm_file_replace(host->store, VSM_STORE_NEXT, bytes, error);
 }
 

@@ -64,25 +64,6 @@ void vsm_host_unlock(VsmHost *host);
 /* Keeps the text of @error for the status; returns false. */
 bool vsm_host_note(VsmHost *host, const GError *error);
 
-/* extraData of the NV_Certify beside a commit. */
-bool vsm_host_seal_extra(const VsmDigest *metadata,
-                         const VsmDigest *body,
-                         VsmDigest *ret,
-                         GError **error);
-
-/*
- * Checks what the AK said at a commit: signature, index, extraData.
- * @ret_before: value of the index before that commit.  Errors: TAMPERED.
- */
-bool vsm_host_check_evidence(VsmHost *host,
-                             GBytes *attest,
-                             GBytes *signature,
-                             const VsmDigest *metadata,
-                             const VsmDigest *body,
-                             const char *what,
-                             VsmDigest *ret_before,
-                             GError **error);
-
 /*
  * VsmChange: one commit
  * @put: the new entry, its commit zero bytes; NULL: none

@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "base/limits.h"
-#include "host/internal.h"
+#include "host/evidence.h"
 
 static const VsmDigest zero;
 
@@ -63,9 +63,9 @@ static bool check_signed(VsmHost *host, const Found *found, GError **error)
     }
     vsm_catalogue_sealed(found->catalogue, &metadata);
     if (!vsm_sha384_bytes(found->file.body, &body, error) ||
-        !vsm_host_check_evidence(host, found->file.attest,
-                                 found->file.signature, &metadata, &body, what,
-                                 &before, error)) {
+        !vsm_evidence_check_commit(host, found->file.attest,
+                                   found->file.signature, &metadata, &body,
+                                   what, &before, error)) {
         return false;
     }
     if (!vsm_digest_equal(&before, &found->catalogue->previous)) {
