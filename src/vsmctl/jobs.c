@@ -183,6 +183,34 @@ static bool outcome(Job *job, const char *failure, GError **error)
     return false;
 }
 
+static bool run(Job *job,
+                const char *command,
+                json_t *arguments,
+                char **ret_id,
+                GError **error)
+{
+    json_auto_t *started = qmp_execute(job->qmp, command, arguments, error);
+    json_auto_t *dismissed = NULL;
+    g_autofree char *failure = NULL;
+    bool ended;
+
+    if (!started) {
+        return false;
+    }
+    if (ret_id) {
+        *ret_id = g_strdup(job->id);
+    }
+    ended = wait_end(job, &failure, error);
+    undraw(job);
+    if (!ended) {
+        return false;
+    }
+    /* Gone already if it dismisses itself. */
+    dismissed = qmp_execute(job->qmp, "job-dismiss",
+                            json_pack("{s:s}", "id", job->id), NULL);
+    return outcome(job, failure, error);
+}
+
 bool vsmctl_job(Qmp *qmp,
                 const char *command,
                 json_t *arguments,
@@ -193,29 +221,14 @@ bool vsmctl_job(Qmp *qmp,
     struct sigaction act = {.sa_handler = on_interrupt}, old;
     g_autofree char *uuid = g_uuid_string_random();
     g_autofree char *id = g_strconcat("vsmctl-", uuid, NULL);
-    g_autofree char *failure = NULL;
-    json_auto_t *started = NULL, *dismissed = NULL;
     Job job = {.qmp = qmp, .id = id, .label = label};
     bool ok;
 
     json_object_set_new(arguments, "job-id", json_string(id));
     job.started = g_get_monotonic_time();
-    started = qmp_execute(qmp, command, arguments, error);
-    if (!started) {
-        return false;
-    }
-    if (ret_id) {
-        *ret_id = g_strdup(id);
-    }
+    /* Before the job is there: an interrupt must not leave it behind. */
     sigaction(SIGINT, &act, &old);
-    ok = wait_end(&job, &failure, error);
-    undraw(&job);
-    if (ok) {
-        /* Gone already if it dismisses itself. */
-        dismissed =
-            qmp_execute(qmp, "job-dismiss", json_pack("{s:s}", "id", id), NULL);
-        ok = outcome(&job, failure, error);
-    }
+    ok = run(&job, command, arguments, ret_id, error);
     sigaction(SIGINT, &old, NULL);
     g_free(job.refusal);
     return ok;

@@ -9,6 +9,7 @@
 #include <gio/gunixsocketaddress.h>
 #include <glib/gstdio.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define GREETING "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\n"
@@ -17,6 +18,7 @@ struct _Stub {
     GSocketListener *listener;
     GCancellable *cancel;
     GThread *thread;
+    GMutex lock; /* of @received */
     GPtrArray *received;
     const StubAnswer *answers;
     GHashTable *given; /* StubAnswer → how often */
@@ -100,7 +102,9 @@ static void serve(Stub *stub, GSocketConnection *connection)
         (line = g_data_input_stream_read_line(in, NULL, stub->cancel, NULL))) {
         json_auto_t *request = json_loads(line, 0, NULL);
 
+        g_mutex_lock(&stub->lock);
         g_ptr_array_add(stub->received, line);
+        g_mutex_unlock(&stub->lock);
         answer(stub, out, request);
     }
 }
@@ -130,6 +134,7 @@ Stub *stub_new(const char *path, const StubAnswer *answers)
     stub->answers = answers;
     stub->given = g_hash_table_new(NULL, NULL);
     stub->received = g_ptr_array_new_with_free_func(g_free);
+    g_mutex_init(&stub->lock);
     stub->listener = g_socket_listener_new();
     stub->cancel = g_cancellable_new();
     g_socket_listener_add_address(stub->listener, address, G_SOCKET_TYPE_STREAM,
@@ -138,6 +143,25 @@ Stub *stub_new(const char *path, const StubAnswer *answers)
     g_assert_no_error(error);
     stub->thread = g_thread_new("qmp-stub", thread, stub);
     return stub;
+}
+
+static bool has_received(Stub *stub, const char *text)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&stub->lock);
+
+    for (guint i = 0; i < stub->received->len; i++) {
+        if (strstr(g_ptr_array_index(stub->received, i), text)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void stub_wait_for(Stub *stub, const char *text)
+{
+    while (!has_received(stub, text)) {
+        g_usleep(1000);
+    }
 }
 
 GPtrArray *stub_received(Stub *stub)
@@ -155,6 +179,7 @@ void stub_free(Stub *stub)
     g_object_unref(stub->cancel);
     g_ptr_array_unref(stub->received);
     g_hash_table_unref(stub->given);
+    g_mutex_clear(&stub->lock);
     g_free(stub->path);
     g_free(stub->job);
     g_free(stub);

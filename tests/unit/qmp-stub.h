@@ -28,6 +28,9 @@ typedef struct _Stub Stub;
 /* Serves one client after the other at @path until stub_free(). */
 Stub *stub_new(const char *path, const StubAnswer *answers);
 
+/* Waits until a client has sent a line that holds @text. */
+void stub_wait_for(Stub *stub, const char *text);
+
 /* All lines that clients sent, in order; borrowed, after the client ended. */
 GPtrArray *stub_received(Stub *stub);
 

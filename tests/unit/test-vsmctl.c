@@ -10,6 +10,7 @@
 #include "qmp-stub.h"
 #include "report-fixture.h"
 
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <jansson.h>
 #include <pty.h>
@@ -504,8 +505,9 @@ static void test_request_for_another_vm_is_not_asked(void)
     "{\"return\": [{\"id\": \"JOB\", \"status\": \"running\", "                \
     "\"current-progress\": 3, \"total-progress\": 4}]}"
 
-/* Runs an attest with a terminal as standard error; @signal after 0.5 s. */
-static int run_on_terminal(const char *socket, int signal, char **ret_text)
+/* Runs an attest with a terminal as standard error; sends @signal to it. */
+static int
+run_on_terminal(const char *socket, Stub *stub, int signal, char **ret_text)
 {
     g_autofree char *path = program();
     const char *const words[] = {path,    "attest", "clean",
@@ -519,6 +521,9 @@ static int run_on_terminal(const char *socket, int signal, char **ret_text)
     g_assert_cmpint(openpty(&terminal, &child_end, NULL, NULL, NULL), ==, 0);
     pid = fork();
     if (pid == 0) {
+        int null = open("/dev/null", O_WRONLY);
+
+        dup2(null, STDOUT_FILENO);
         dup2(child_end, STDERR_FILENO);
         close(terminal);
         close(child_end);
@@ -527,7 +532,7 @@ static int run_on_terminal(const char *socket, int signal, char **ret_text)
     }
     close(child_end);
     if (signal) {
-        g_usleep(500000);
+        stub_wait_for(stub, "query-jobs");
         kill(pid, signal);
     }
     while ((n = read(terminal, buffer, sizeof(buffer))) > 0) {
@@ -554,7 +559,7 @@ static void test_terminal_shows_progress_after_a_second(void)
     g_autofree char *path = in_scratch("long.sock"), *text = NULL;
     g_autoptr(Stub) stub = stub_new(path, answers);
 
-    g_assert_cmpint(run_on_terminal(path, 0, &text), ==, 0);
+    g_assert_cmpint(run_on_terminal(path, stub, 0, &text), ==, 0);
     says(text, "attest [##############################..........]  75 %");
 }
 
@@ -569,7 +574,7 @@ static void test_short_job_shows_no_progress(void)
     g_autofree char *path = in_scratch("short.sock"), *text = NULL;
     g_autoptr(Stub) stub = stub_new(path, answers);
 
-    g_assert_cmpint(run_on_terminal(path, 0, &text), ==, 0);
+    g_assert_cmpint(run_on_terminal(path, stub, 0, &text), ==, 0);
     g_assert_cmpstr(text, ==, "");
 }
 
@@ -584,7 +589,7 @@ static void test_interrupt_cancels_the_job(void)
     g_autoptr(Stub) stub = stub_new(path, answers);
     guint cancels = 0;
 
-    g_assert_cmpint(run_on_terminal(path, SIGINT, &text), ==, 3);
+    g_assert_cmpint(run_on_terminal(path, stub, SIGINT, &text), ==, 3);
     says(text, "cancelled");
     for (guint i = 0; i < stub_received(stub)->len; i++) {
         cancels += strstr(g_ptr_array_index(stub_received(stub), i),
