@@ -125,7 +125,7 @@ def test_second_run_changes_nothing(tree):
     ("src/attester/a.c", "<store/b.h>", "may not include src/store"),
     ("src/report/a.c", '"tpm/b.h"', "may only include tpm/structures.h"),
     ("src/host/a.c", '"qemu/osdep.h"', "no such header of ours"),
-    ("src/qemu/a.c", '"core/b.h"', "src/qemu may not include src/core"),
+    ("src/qemu/a.c", '"../core/b.h"', "no way around"),
     ("src/qemu/a.c", "<openssl/evp.h>", "include/vsm alone"),
     ("src/extra/a.c", "<glib.h>", "is no layer"),
 ])
