@@ -79,6 +79,7 @@ static bool refuse_hypervisor(VsmLocal *self, GError **error)
     const VsmDigest *now = vsm_hypervisor_digest(self->hypervisor);
     g_autofree char *was_hex = NULL;
     g_autofree char *now_hex = NULL;
+    const char *added = vsm_hypervisor_added(self->hypervisor);
 
     if (vsm_digest_equal(now, &metadata->hypervisor)) {
         return true;
@@ -88,9 +89,11 @@ static bool refuse_hypervisor(VsmLocal *self, GError **error)
     g_set_error(error, VSM_ERROR, VSM_ERROR_HYPERVISOR,
                 "snapshot \"%s\": the hypervisor's files are not those that it "
                 "was sealed with (sealed %.16s..., now %.16s..., version text "
-                "sealed \"%s\", now \"%s\"); use the same build and libraries",
+                "sealed \"%s\", now \"%s\"%s%s); use the same build and "
+                "libraries",
                 metadata->tag, was_hex, now_hex, metadata->vm_version,
-                self->vm.version);
+                self->vm.version, *added ? ", loaded since the start: " : "",
+                added);
     return false;
 }
 

@@ -32,6 +32,8 @@ struct _VsmHypervisor {
     int proc_fd;
     VsmDigest digest;
     GArray *measured; /* of Measured: each file ever measured here */
+    bool complete; /* the first measurement is done */
+    GString *added; /* paths that later ones found */
 };
 
 static bool refuse(GError **error, const char *path, const char *why)
@@ -197,6 +199,11 @@ static bool add_mapping(VsmHypervisor *hypervisor,
         }
         g_array_append_val(hypervisor->measured, fresh);
         one = &fresh;
+        if (hypervisor->complete) {
+            g_string_append_printf(hypervisor->added, "%s%s",
+                                   hypervisor->added->len ? ", " : "",
+                                   mapping->path);
+        }
     }
     g_array_append_val(digests, one->digest);
     return true;
@@ -260,6 +267,7 @@ bool vsm_hypervisor_refresh(VsmHypervisor *hypervisor, GError **error)
             return false;
         }
     }
+    hypervisor->complete = true;
     return digest_set(digests, &hypervisor->digest, error);
 }
 
@@ -268,6 +276,7 @@ VsmHypervisor *vsm_hypervisor_measure(int proc_fd, GError **error)
     g_autoptr(VsmHypervisor) hypervisor = g_new0(VsmHypervisor, 1);
 
     hypervisor->measured = g_array_new(false, false, sizeof(Measured));
+    hypervisor->added = g_string_new(NULL);
     hypervisor->proc_fd = fcntl(proc_fd, F_DUPFD_CLOEXEC, 3);
     if (hypervisor->proc_fd < 0) {
         refuse(error, "/proc", g_strerror(errno));
@@ -290,6 +299,12 @@ void vsm_hypervisor_free(VsmHypervisor *hypervisor)
             close(hypervisor->proc_fd);
         }
         g_array_unref(hypervisor->measured);
+        g_string_free(hypervisor->added, true);
         g_free(hypervisor);
     }
+}
+
+const char *vsm_hypervisor_added(const VsmHypervisor *hypervisor)
+{
+    return hypervisor->added->str;
 }

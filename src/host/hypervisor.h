@@ -15,3 +15,6 @@
  * HYPERVISOR, STORE.
  */
 bool vsm_hypervisor_refresh(VsmHypervisor *hypervisor, GError **error);
+
+/* Paths first seen by a refresh, comma-separated; borrowed, "": none. */
+const char *vsm_hypervisor_added(const VsmHypervisor *hypervisor);
