@@ -164,6 +164,9 @@ static bool flush_range(VsmTpm *tpm, guint32 first, GError **error)
     return true;
 }
 
+/* TPM2_TRANSIENT_FIRST without its shift of an int into the sign bit. */
+#define TRANSIENT_FIRST 0x80000000u
+
 /*
  * A client that died, or an answer that was lost, leaves objects and sessions
  * behind; three of each fill an swtpm.  Without a resource manager one client
@@ -172,7 +175,7 @@ static bool flush_range(VsmTpm *tpm, guint32 first, GError **error)
 static bool flush_leftovers(VsmTpm *tpm, GError **error)
 {
     return !is_direct(tpm->text) ||
-           (flush_range(tpm, TPM2_TRANSIENT_FIRST, error) &&
+           (flush_range(tpm, TRANSIENT_FIRST, error) &&
             flush_range(tpm, TPM2_LOADED_SESSION_FIRST, error));
 }
 
