@@ -8,6 +8,13 @@
 #include "base/limits.h"
 #include "base/part.h"
 
+/*
+ * The most of a bulk part at once: whole digests, and whole runs of the map,
+ * which are half as long; bytes.
+ */
+#define BULK_BYTES_MAX                                                         \
+    (VSM_MESSAGE_BYTES_MAX / VSM_DIGEST_BYTES * VSM_DIGEST_BYTES)
+
 bool vsm_parts_put(VsmAttester *attester,
                    VsmPart part,
                    GBytes *bytes,
@@ -72,8 +79,8 @@ bool vsm_parts_fill(VsmAttester *attester,
         g_autoptr(GBytes) some = NULL;
 
         if (!vsm_attester_get(attester, part, offset,
-                              MIN(VSM_MESSAGE_BYTES_MAX, wanted - offset),
-                              &some, cancel, error)) {
+                              MIN(BULK_BYTES_MAX, wanted - offset), &some,
+                              cancel, error)) {
             return false;
         }
         if (g_bytes_get_size(some) == 0) {
