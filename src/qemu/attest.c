@@ -102,7 +102,8 @@ static void attest_resume(void *opaque)
     Attest *a = opaque;
 
     attest_release(a);
-    if (runstate_is_live(a->state) && runstate_check(RUN_STATE_PAUSED)) {
+    if (runstate_is_live(a->state) && runstate_check(RUN_STATE_PAUSED) &&
+        !a->m->quitting) {
         vm_resume(a->state);
     }
 }

@@ -25,8 +25,10 @@ static const char *const seen_by_guest[] = {"mac", "serial", "wwn", "port",
 static void add_property(GString *line, DeviceState *dev, const char *name)
 {
     g_autofree char *text = NULL, *value = NULL;
+    ObjectProperty *property = object_property_find(OBJECT(dev), name);
 
-    if (!object_property_find(OBJECT(dev), name)) {
+    /* isa-serial's "serial" is a child, no serial number.  */
+    if (!property || g_str_has_prefix(property->type, "child<")) {
         return;
     }
     text = object_property_print(OBJECT(dev), name, false, NULL);

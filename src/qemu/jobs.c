@@ -5,7 +5,6 @@
  */
 
 #include "qemu/osdep.h"
-#include "crypto/random.h"
 #include "qapi/error.h"
 #include "qemu/main-loop.h"
 #include "qemu/timer.h"
@@ -56,19 +55,6 @@ static GBytes *decode_nonce(const char *text, Error **errp)
         return NULL;
     }
     return g_bytes_new(bytes, n);
-}
-
-static GBytes *request_nonce(const char *text, Error **errp)
-{
-    uint8_t random[32];
-
-    if (text) {
-        return decode_nonce(text, errp);
-    }
-    if (qcrypto_random_bytes(random, sizeof(random), errp) < 0) {
-        return NULL;
-    }
-    return g_bytes_new(random, sizeof(random));
 }
 
 static void job_tick(void *opaque)
@@ -148,7 +134,7 @@ static void job_free(Job *common)
     timer_deinit(&job->timer);
     g_free(job->snapshot);
     g_free(job->recipient);
-    g_bytes_unref(job->nonce);
+    g_clear_pointer(&job->nonce, g_bytes_unref);
     object_unref(OBJECT(job->m));
 }
 
@@ -191,9 +177,10 @@ void vsm_job_start(const VsmJobRequest *request, Error **errp)
     if (!m) {
         return;
     }
-    nonce = request_nonce(request->nonce, errp);
-    if (!nonce || !vsm_op_begin(m, state, request->operation, request->snapshot,
-                                request->job_id, errp)) {
+    nonce = request->nonce ? decode_nonce(request->nonce, errp) : NULL;
+    if ((request->nonce && !nonce) ||
+        !vsm_op_begin(m, state, request->operation, request->snapshot,
+                      request->job_id, errp)) {
         return;
     }
     job = job_create(request->job_id, &job_drivers[request->operation], NULL,

@@ -28,7 +28,7 @@ typedef struct VsmJobRequest {
     VsmOperation operation;
     const char *job_id;
     const char *snapshot;
-    const char *nonce; /* base64url; NULL: a random one */
+    const char *nonce; /* base64url; NULL: no report */
     const char *recipient; /* NULL: none */
     bool dismiss; /* nobody will ask for its end */
 } VsmJobRequest;

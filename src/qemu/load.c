@@ -6,15 +6,14 @@
 
 #include "qemu/osdep.h"
 #include "block/snapshot-disks.h"
-#include "hw/acpi/vmgenid.h"
 #include "io/channel.h"
 #include "qapi/error.h"
-#include "qemu/error-report.h"
 #include "qemu/timer.h"
 #include "answers.h"
 #include "channel.h"
 #include "check.h"
 #include "disks.h"
+#include "generation.h"
 #include "load.h"
 #include "pass.h"
 #include "sections.h"
@@ -160,22 +159,6 @@ bool vsm_load_begin(VsmManager *m, const SnapshotRequest *request, Error **errp)
     return true;
 }
 
-/*
- * A guest that sees an old GUID again does not notice that it was rolled
- * back, and uses its old random numbers.  post_load gives it this one.
- */
-static void renew_generation_id(void)
-{
-    Object *vmgenid = find_vmgenid_dev();
-
-    if (vmgenid) {
-        qemu_uuid_generate(&VMGENID(vmgenid)->guid);
-    } else {
-        warn_report("vsm: without a vmgenid device the guest does not learn "
-                    "that it was rolled back");
-    }
-}
-
 QIOChannel *vsm_load_wrap(VsmManager *m,
                           BlockDriverState *bs,
                           const QEMUSnapshotInfo *sn,
@@ -185,7 +168,7 @@ QIOChannel *vsm_load_wrap(VsmManager *m,
 
     m->hold = true;
     load->stopped_ms = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
-    renew_generation_id();
+    vsm_generation_renew();
     if (load->unsealed) {
         return NULL; /* without an error: QEMU's own channel */
     }
@@ -224,7 +207,8 @@ static bool verify_loaded(VsmManager *m, Error **errp)
     if (!load->verdict) {
         return false;
     }
-    if (load->verdict->result != VSM_RESULT_MATCH) {
+    if (load->verdict->result != VSM_RESULT_MATCH &&
+        !vsm_generation_explains(load->verdict)) {
         g_autofree char *first = vsm_first_finding(load->verdict);
 
         vsm_fail(m, VSM_ERROR_TAMPERED, errp,

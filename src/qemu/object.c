@@ -137,6 +137,11 @@ static void vsm_machine_done(Notifier *notifier, void *data)
     }
 }
 
+static void vsm_shutdown(Notifier *notifier, void *data)
+{
+    container_of(notifier, VsmManager, shutdown)->quitting = true;
+}
+
 static bool parse_pcrs(const char *text, uint32_t *ret_mask, Error **errp)
 {
     g_auto(GStrv) items = g_strsplit(text, ",", -1);
@@ -255,6 +260,8 @@ static void vsm_manager_complete(UserCreatable *uc, Error **errp)
     vsm_hmp_register();
     m->machine_done.notify = vsm_machine_done;
     qemu_add_machine_init_done_notifier(&m->machine_done);
+    m->shutdown.notify = vsm_shutdown;
+    qemu_register_shutdown_notifier(&m->shutdown);
 }
 
 /* It guards the VM for as long as QEMU runs.  */

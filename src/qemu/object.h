@@ -55,6 +55,7 @@ struct VsmManager {
     char *id;
     char *uuid;
     Notifier machine_done;
+    Notifier shutdown;
     VsmPool *pool;
     VsmAttester *attester;
     CoMutex attester_lock; /* held around each call into the attester */
@@ -68,6 +69,7 @@ struct VsmManager {
     VsmOp op; /* valid unless IDLE */
     bool hold; /* the VM must not start */
     bool unsettled; /* debris may be left on the disks */
+    bool quitting; /* QEMU is about to end: nothing is resumed */
 
     VsmSave *save;
     VsmLoad *load;
