@@ -53,9 +53,9 @@ static void test_description_names_maker_and_firmware(void)
 
 static void test_absent_tpm_is_named(void)
 {
-    static const char *texts[] = { "swtpm:path=/nonexistent/sock",
-                                   "device:/nonexistent/tpm", "no-such-tcti",
-                                   "" };
+    static const char *texts[] = {"swtpm:path=/nonexistent/sock",
+                                  "device:/nonexistent/tpm", "no-such-tcti",
+                                  ""};
 
     for (guint i = 0; i < G_N_ELEMENTS(texts) - 1; i++) {
         g_autoptr(GError) error = NULL;
@@ -139,7 +139,7 @@ static void test_keys_work_again_after_a_reconnect(void)
 {
     g_autoptr(Host) host = host_new(NULL);
     VsmDigest extra = digest_of("nonce");
-    g_auto(VsmTpmEvidence) quote = { 0 };
+    g_auto(VsmTpmEvidence) quote = {0};
     g_autoptr(GError) error = NULL;
 
     swtpm_kill(host->swtpm);
@@ -160,19 +160,19 @@ static void test_another_tpm_is_not_taken_for_ours(void)
     g_autofree char *state =
         g_build_filename(host->swtpm->dir, "tpm2-00.permall", NULL);
     VsmDigest extra = digest_of("nonce");
-    g_auto(VsmTpmEvidence) quote = { 0 };
+    g_auto(VsmTpmEvidence) quote = {0};
     g_autoptr(GError) error = NULL;
 
     swtpm_kill(host->swtpm);
     g_assert_cmpint(g_unlink(state), ==, 0);
     swtpm_start(host->swtpm);
-    g_assert_false(vsm_tpm_quote(host->tpm, VSM_TPM_BANK_SHA384, 1, &extra,
-                                 &quote, NULL));
+    g_assert_false(
+        vsm_tpm_quote(host->tpm, VSM_TPM_BANK_SHA384, 1, &extra, &quote, NULL));
     host_close(host);
     host->tpm = vsm_tpm_open(host->swtpm->tcti, 0, &error);
     g_assert_no_error(error);
-    g_assert_false(vsm_tpm_keys_use(host->tpm, host->secret, host_id,
-                                    host->keys, &error));
+    g_assert_false(
+        vsm_tpm_keys_use(host->tpm, host->secret, host_id, host->keys, &error));
     g_assert_error(error, VSM_ERROR, VSM_ERROR_NOT_FOUND);
     g_assert_nonnull(strstr(error->message, "another TPM"));
 }
@@ -192,10 +192,9 @@ static guint32 answer(Tap *tap, guint32 code, gpointer opaque)
 static void test_answers_that_say_not_now_are_asked_again(void)
 {
     static const guint32 codes[] = {
-        TPM2_RC_RETRY,         TPM2_RC_YIELDED,        TPM2_RC_TESTING,
-        TPM2_RC_CANCELED,      TPM2_RC_NV_RATE,        TPM2_RC_OBJECT_MEMORY,
-        TPM2_RC_SESSION_MEMORY
-    };
+        TPM2_RC_RETRY,         TPM2_RC_YIELDED, TPM2_RC_TESTING,
+        TPM2_RC_CANCELED,      TPM2_RC_NV_RATE, TPM2_RC_OBJECT_MEMORY,
+        TPM2_RC_SESSION_MEMORY};
     g_autoptr(Host) host = host_new(NULL);
     guint32 rc;
 
@@ -248,7 +247,7 @@ static void test_leftover_sessions_are_flushed_after_a_lost_answer(void)
     VsmDigest extra = digest_of("nonce");
 
     for (guint i = 0; i < 5; i++) {
-        g_auto(VsmTpmEvidence) quote = { 0 };
+        g_auto(VsmTpmEvidence) quote = {0};
         g_autoptr(GError) error = NULL;
 
         host->tap->lose_code = TPM2_CC_Quote;
@@ -310,8 +309,7 @@ int main(int argc, char **argv)
     ADD("not-now", answers_that_say_not_now_are_asked_again);
     ADD("slow", slow_tpm_is_waited_for);
     ADD("leftovers", leftovers_of_a_dead_client_are_flushed);
-    ADD("leftover-sessions",
-        leftover_sessions_are_flushed_after_a_lost_answer);
+    ADD("leftover-sessions", leftover_sessions_are_flushed_after_a_lost_answer);
     ADD("startup", tpm_that_nobody_started_is_started);
     ADD("threads", threads_share_a_connection);
     return g_test_run();

@@ -78,7 +78,7 @@ static void assert_no_leftovers(Host *host)
     for (guint i = 0; i < 2; i++) {
         g_autofree TPMS_CAPABILITY_DATA *data = NULL;
         TPMI_YES_NO more;
-        guint32 first = i ? TPM2_LOADED_SESSION_FIRST : TPM2_TRANSIENT_FIRST;
+        guint32 first = i ? TPM2_LOADED_SESSION_FIRST : FIRST_TRANSIENT;
 
         g_assert_cmphex(Esys_GetCapability(host->tpm->esys, ESYS_TR_NONE,
                                            ESYS_TR_NONE, ESYS_TR_NONE,

@@ -34,9 +34,9 @@ static guint count_handles(Host *host, guint32 first)
 /* SRK, AK, RK; one index more or less; no object, no session. */
 static void assert_handles(Host *host, guint keys, guint indices)
 {
-    g_assert_cmpuint(count_handles(host, TPM2_PERSISTENT_FIRST), ==, keys);
+    g_assert_cmpuint(count_handles(host, FIRST_PERSISTENT), ==, keys);
     g_assert_cmpuint(count_handles(host, VSM_TPM_INDEX_FIRST), ==, indices);
-    g_assert_cmpuint(count_handles(host, TPM2_TRANSIENT_FIRST), ==, 0);
+    g_assert_cmpuint(count_handles(host, FIRST_TRANSIENT), ==, 0);
     g_assert_cmpuint(count_handles(host, TPM2_LOADED_SESSION_FIRST), ==, 0);
 }
 

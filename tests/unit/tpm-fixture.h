@@ -10,6 +10,10 @@
 #include "tpm/nv.h"
 #include "tpm/seal.h"
 
+/* As TPM2_TRANSIENT_FIRST and such, whose macros shift into the sign bit. */
+#define FIRST_TRANSIENT 0x80000000u
+#define FIRST_PERSISTENT 0x81000000u
+
 /* --- swtpm ------------------------------------------------------------ */
 
 typedef struct {
