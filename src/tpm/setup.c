@@ -6,25 +6,15 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include <string.h>
-#include "tpm/esys.h"
-#include "tpm/nv.h"
-#include "tpm/templates.h"
+#include "tpm/setup.h"
 
 #define HANDLES_AT_ONCE 64 /* asked for in one GetCapability */
-
-/* What the steps of one set-up share. */
-typedef struct {
-    VsmTpm *tpm;
-    VsmTpmHandle session; /* encrypts: new auth values go to the TPM */
-    VsmTpmKeys *keys; /* filled step by step */
-} Setup;
 
 /* --- Shared ----------------------------------------------------------- */
 
 /* Handles in use between @first and @last, ascending. */
-static GArray *
-list_handles(VsmTpm *tpm, guint32 first, guint32 last, GError **error)
+GArray *
+vsm_tpm_list_handles(VsmTpm *tpm, guint32 first, guint32 last, GError **error)
 {
     g_autoptr(GArray) handles = g_array_new(FALSE, FALSE, sizeof(guint32));
     TPMI_YES_NO more = TPM2_YES;
@@ -63,8 +53,10 @@ static bool contains(const GArray *handles, guint32 handle)
 }
 
 /* The first free handle after @from, which may have been taken by another. */
-static bool
-next_free(const GArray *handles, guint32 *handle, guint32 last, GError **error)
+bool vsm_tpm_next_free(const GArray *handles,
+                       guint32 *handle,
+                       guint32 last,
+                       GError **error)
 {
     while (contains(handles, *handle)) {
         ++*handle;
@@ -80,7 +72,7 @@ next_free(const GArray *handles, guint32 *handle, guint32 last, GError **error)
 }
 
 /* vsm_tpm_ok() for commands that the owner hierarchy authorises. */
-static bool owner_ok(VsmTpm *tpm, TSS2_RC rc, const char *what, GError **error)
+bool vsm_tpm_owner_ok(VsmTpm *tpm, TSS2_RC rc, const char *what, GError **error)
 {
     if (vsm_tpm_is(rc, TPM2_RC_BAD_AUTH) || vsm_tpm_is(rc, TPM2_RC_AUTH_FAIL)) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_UNSUPPORTED,
@@ -100,7 +92,7 @@ static bool owner_ok(VsmTpm *tpm, TSS2_RC rc, const char *what, GError **error)
 }
 
 /* Whether a trial with our auth value was refused for the value alone. */
-static bool is_other_auth(TSS2_RC rc)
+bool vsm_tpm_is_other_auth(TSS2_RC rc)
 {
     return vsm_tpm_is(rc, TPM2_RC_AUTH_FAIL) ||
            vsm_tpm_is(rc, TPM2_RC_BAD_AUTH);
@@ -122,7 +114,7 @@ static bool make_srk(VsmTpm *tpm, GError **error)
                            ESYS_TR_NONE, ESYS_TR_NONE, &sensitive, &template,
                            &outside, &pcrs, &tr, NULL, NULL, NULL, NULL);
 
-    if (!owner_ok(tpm, rc, "create the storage root key", error)) {
+    if (!vsm_tpm_owner_ok(tpm, rc, "create the storage root key", error)) {
         return false;
     }
     srk = vsm_tpm_handle(tpm, tr);
@@ -131,10 +123,10 @@ static bool make_srk(VsmTpm *tpm, GError **error)
                            VSM_TPM_SRK_HANDLE, &persistent);
     /* Another set-up may have been faster: it made the same key. */
     return vsm_tpm_is(rc, TPM2_RC_NV_DEFINED) ||
-           owner_ok(tpm, rc, "keep the storage root key", error);
+           vsm_tpm_owner_ok(tpm, rc, "keep the storage root key", error);
 }
 
-static bool open_srk(Setup *setup, GError **error)
+static bool open_srk(VsmTpmSetup *setup, GError **error)
 {
     VsmTpm *tpm = setup->tpm;
     VsmTpmKeys *keys = setup->keys;
@@ -162,7 +154,7 @@ static bool open_srk(Setup *setup, GError **error)
     return true;
 }
 
-static bool setup_srk(Setup *setup, GError **error)
+static bool setup_srk(VsmTpmSetup *setup, GError **error)
 {
     g_autoptr(GError) why = NULL;
 
@@ -176,288 +168,10 @@ static bool setup_srk(Setup *setup, GError **error)
     return make_srk(setup->tpm, error) && open_srk(setup, error);
 }
 
-/* --- AK and RK -------------------------------------------------------- */
+/* --- All of it ----------------------------------------------------- */
 
-/* Makes the key sign something: only its auth value can. */
-static TSS2_RC try_key(VsmTpm *tpm,
-                       ESYS_TR key,
-                       const VsmTpmKey *public,
-                       VsmTpmHandle *session)
-{
-    g_autofree TPM2B_ATTEST *attest = NULL;
-    g_autofree TPMT_SIGNATURE *signature = NULL;
-    TPMT_SIG_SCHEME scheme = {.scheme = TPM2_ALG_NULL};
-    TPM2B_DIGEST digest = {.size = public->bytes};
-    TPMT_TK_HASHCHECK ticket = {TPM2_ST_HASHCHECK, TPM2_RH_NULL, {0}};
-    TPML_PCR_SELECTION none = {0};
-    TPM2B_DATA data = {0};
-
-    if (public->kind == VSM_TPM_KEY_AK) {
-        return Esys_Quote(tpm->esys, key, vsm_tpm_use(session, VSM_TPM_PLAIN),
-                          ESYS_TR_NONE, ESYS_TR_NONE, &data, &scheme, &none,
-                          &attest, &signature);
-    }
-    return Esys_Sign(tpm->esys, key, vsm_tpm_use(session, VSM_TPM_PLAIN),
-                     ESYS_TR_NONE, ESYS_TR_NONE, &digest, &scheme, &ticket,
-                     &signature);
-}
-
-/* Sets *@ret_ours; false only if that cannot be known. */
-static bool is_our_key(Setup *setup,
-                       guint32 handle,
-                       VsmTpmKeyKind kind,
-                       const VsmSecret *auth,
-                       bool *ret_ours,
-                       GBytes **ret,
-                       GError **error)
-{
-    VsmTpm *tpm = setup->tpm;
-    g_autofree TPM2B_PUBLIC *public = NULL;
-    g_autoptr(GBytes) name = NULL;
-    g_autoptr(GBytes) bytes = NULL;
-    g_autoptr(VsmTpmKey) key = NULL;
-    ESYS_TR tr;
-    TSS2_RC rc;
-
-    *ret_ours = false;
-    if (!vsm_tpm_open_handle(tpm, handle, "key", &tr, &name, error)) {
-        return false;
-    }
-    rc = Esys_ReadPublic(tpm->esys, tr, ESYS_TR_NONE, ESYS_TR_NONE,
-                         ESYS_TR_NONE, &public, NULL, NULL);
-    if (!vsm_tpm_ok(tpm, rc, "read a key", error)) {
-        return false;
-    }
-    bytes = vsm_tpm_public_to_bytes(public);
-    if (!vsm_tpm_key_decode(bytes, &key, NULL) || key->kind != kind) {
-        return true; /* somebody else's, of whatever kind */
-    }
-    if (!vsm_tpm_set_auth(tpm, tr, auth, error)) {
-        return false;
-    }
-    rc = try_key(tpm, tr, key, &setup->session);
-    if (is_other_auth(rc)) {
-        return true;
-    }
-    if (!vsm_tpm_ok(tpm, rc, "try a key", error)) {
-        return false;
-    }
-    *ret = g_steal_pointer(&bytes);
-    *ret_ours = true;
-    return true;
-}
-
-static TSS2_RC create_key(Setup *setup,
-                          VsmTpmKeyKind kind,
-                          guint bytes,
-                          const VsmSecret *auth,
-                          TPM2B_PRIVATE **ret_private,
-                          TPM2B_PUBLIC **ret_public)
-{
-    VsmTpm *tpm = setup->tpm;
-    TPM2B_PUBLIC template = vsm_tpm_template_key(kind, bytes);
-    TPM2B_SENSITIVE_CREATE sensitive = {0};
-    TPM2B_DATA outside = {0};
-    TPML_PCR_SELECTION pcrs = {0};
-    TSS2_RC rc;
-
-    sensitive.sensitive.userAuth = vsm_tpm_auth(auth);
-    rc = Esys_Create(tpm->esys, tpm->fixed[VSM_TPM_SRK],
-                     vsm_tpm_use(&setup->session, VSM_TPM_IN), ESYS_TR_NONE,
-                     ESYS_TR_NONE, &sensitive, &template, &outside, &pcrs,
-                     ret_private, ret_public, NULL, NULL, NULL);
-    vsm_wipe(&sensitive, sizeof(sensitive));
-    return rc;
-}
-
-/* Keeps the loaded @key at a free handle. */
-static bool persist(VsmTpm *tpm,
-                    ESYS_TR key,
-                    const GArray *handles,
-                    guint32 *ret,
-                    GError **error)
-{
-    guint32 handle = VSM_TPM_KEY_FIRST;
-    ESYS_TR persistent = ESYS_TR_NONE;
-    TSS2_RC rc;
-
-    for (;; handle++) {
-        if (!next_free(handles, &handle, VSM_TPM_KEY_LAST, error)) {
-            return false;
-        }
-        rc = Esys_EvictControl(tpm->esys, ESYS_TR_RH_OWNER, key,
-                               ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
-                               handle, &persistent);
-        if (!vsm_tpm_is(rc, TPM2_RC_NV_DEFINED)) {
-            break;
-        }
-    }
-    if (!owner_ok(tpm, rc, "keep a key in the TPM", error)) {
-        return false;
-    }
-    *ret = handle;
-    return true;
-}
-
-static bool make_key(Setup *setup,
-                     VsmTpmKeyKind kind,
-                     const VsmSecret *auth,
-                     const GArray *handles,
-                     guint32 *ret_handle,
-                     GBytes **ret,
-                     GError **error)
-{
-    VsmTpm *tpm = setup->tpm;
-    g_autofree TPM2B_PRIVATE *private = NULL;
-    g_autofree TPM2B_PUBLIC *public = NULL;
-    g_auto(VsmTpmHandle) key = VSM_TPM_NO_HANDLE;
-    ESYS_TR tr = ESYS_TR_NONE;
-    TSS2_RC rc = create_key(setup, kind, 48, auth, &private, &public);
-
-    if (vsm_tpm_is(rc, TPM2_RC_CURVE) || vsm_tpm_is(rc, TPM2_RC_HASH)) {
-        rc = create_key(setup, kind, 32, auth, &private, &public);
-    }
-    if (!vsm_tpm_ok(tpm, rc, "create a signing key", error)) {
-        return false;
-    }
-    rc = Esys_Load(tpm->esys, tpm->fixed[VSM_TPM_SRK],
-                   vsm_tpm_use(&setup->session, VSM_TPM_PLAIN), ESYS_TR_NONE,
-                   ESYS_TR_NONE, private, public, &tr);
-    if (!vsm_tpm_ok(tpm, rc, "load a signing key", error)) {
-        return false;
-    }
-    key = vsm_tpm_handle(tpm, tr);
-    if (!persist(tpm, key.tr, handles, ret_handle, error)) {
-        return false;
-    }
-    *ret = vsm_tpm_public_to_bytes(public);
-    return true;
-}
-
-static bool setup_key(Setup *setup,
-                      VsmTpmKeyKind kind,
-                      const VsmSecret *auth,
-                      guint32 *ret_handle,
-                      GBytes **ret_public,
-                      GBytes **ret_name,
-                      GError **error)
-{
-    g_autoptr(GArray) handles =
-        list_handles(setup->tpm, VSM_TPM_KEY_FIRST, VSM_TPM_KEY_LAST, error);
-    bool ours = false;
-
-    if (!handles) {
-        return false;
-    }
-    for (guint i = 0; i < handles->len && !ours; i++) {
-        *ret_handle = g_array_index(handles, guint32, i);
-        if (!is_our_key(setup, *ret_handle, kind, auth, &ours, ret_public,
-                        error)) {
-            return false;
-        }
-    }
-    return (ours || make_key(setup, kind, auth, handles, ret_handle, ret_public,
-                             error)) &&
-           vsm_tpm_public_name(*ret_public, ret_name, error);
-}
-
-/* --- NV indices ------------------------------------------------------- */
-
-static bool is_our_index(Setup *setup,
-                         const TPM2B_NV_PUBLIC *template,
-                         const VsmSecret *auth,
-                         bool *ret_ours,
-                         GError **error)
-{
-    VsmTpm *tpm = setup->tpm;
-    g_autofree TPM2B_MAX_NV_BUFFER *data = NULL;
-    g_autoptr(GBytes) name = NULL;
-    g_autoptr(GBytes) written = vsm_tpm_index_name(template, true);
-    g_autoptr(GBytes) unwritten = vsm_tpm_index_name(template, false);
-    ESYS_TR tr;
-    TSS2_RC rc;
-
-    *ret_ours = false;
-    if (!vsm_tpm_open_handle(tpm, template->nvPublic.nvIndex, "index", &tr,
-                             &name, error)) {
-        return false;
-    }
-    if (!g_bytes_equal(name, written) && !g_bytes_equal(name, unwritten)) {
-        return true;
-    }
-    if (!vsm_tpm_set_auth(tpm, tr, auth, error)) {
-        return false;
-    }
-    rc = Esys_NV_Read(tpm->esys, tr, tr,
-                      vsm_tpm_use(&setup->session, VSM_TPM_PLAIN), ESYS_TR_NONE,
-                      ESYS_TR_NONE, template->nvPublic.dataSize, 0, &data);
-    if (is_other_auth(rc)) {
-        return true;
-    }
-    if (!vsm_tpm_is(rc, TPM2_RC_NV_UNINITIALIZED) &&
-        !vsm_tpm_ok(tpm, rc, "try an NV index", error)) {
-        return false;
-    }
-    *ret_ours = true;
-    return true;
-}
-
-static bool make_index(Setup *setup,
-                       TPM2B_NV_PUBLIC *template,
-                       const VsmSecret *auth,
-                       const GArray *handles,
-                       GError **error)
-{
-    VsmTpm *tpm = setup->tpm;
-    guint32 handle = VSM_TPM_INDEX_FIRST;
-    TPM2B_AUTH value = vsm_tpm_auth(auth);
-    ESYS_TR tr = ESYS_TR_NONE;
-    TSS2_RC rc = TPM2_RC_NV_DEFINED;
-
-    for (; vsm_tpm_is(rc, TPM2_RC_NV_DEFINED); handle++) {
-        if (!next_free(handles, &handle, VSM_TPM_INDEX_LAST, error)) {
-            break;
-        }
-        template->nvPublic.nvIndex = handle;
-        rc = Esys_NV_DefineSpace(tpm->esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD,
-                                 vsm_tpm_use(&setup->session, VSM_TPM_IN),
-                                 ESYS_TR_NONE, &value, template, &tr);
-    }
-    vsm_wipe(&value, sizeof(value));
-    return !vsm_tpm_is(rc, TPM2_RC_NV_DEFINED) &&
-           owner_ok(tpm, rc, "define an NV index", error);
-}
-
-/* @template: without a handle; gets the one of the index. */
-static bool setup_index(Setup *setup,
-                        TPM2B_NV_PUBLIC *template,
-                        const VsmSecret *auth,
-                        guint32 *ret_handle,
-                        GBytes **ret_name,
-                        GError **error)
-{
-    g_autoptr(GArray) handles = list_handles(setup->tpm, VSM_TPM_INDEX_FIRST,
-                                             VSM_TPM_INDEX_LAST, error);
-    bool ours = false;
-
-    if (!handles) {
-        return false;
-    }
-    for (guint i = 0; i < handles->len && !ours; i++) {
-        template->nvPublic.nvIndex = g_array_index(handles, guint32, i);
-        if (!is_our_index(setup, template, auth, &ours, error)) {
-            return false;
-        }
-    }
-    if (!ours && !make_index(setup, template, auth, handles, error)) {
-        return false;
-    }
-    *ret_handle = template->nvPublic.nvIndex;
-    *ret_name = vsm_tpm_index_name(template, true);
-    return true;
-}
-
-static bool setup_indices(Setup *setup, GBytes *operator_public, GError **error)
+static bool
+setup_indices(VsmTpmSetup *setup, GBytes *operator_public, GError **error)
 {
     VsmTpm *tpm = setup->tpm;
     VsmTpmKeys *keys = setup->keys;
@@ -465,8 +179,9 @@ static bool setup_indices(Setup *setup, GBytes *operator_public, GError **error)
     g_autoptr(GBytes) operator_name = NULL;
     TPM2B_NV_PUBLIC boot;
 
-    if (!setup_index(setup, &commit, tpm->auth[VSM_TPM_COMMIT_INDEX],
-                     &keys->commit_index, &keys->commit_index_name, error)) {
+    if (!vsm_tpm_setup_index(setup, &commit, tpm->auth[VSM_TPM_COMMIT_INDEX],
+                             &keys->commit_index, &keys->commit_index_name,
+                             error)) {
         return false;
     }
     if (!operator_public) {
@@ -477,13 +192,12 @@ static bool setup_indices(Setup *setup, GBytes *operator_public, GError **error)
     }
     boot = vsm_tpm_template_boot(0, operator_name);
     keys->operator_public = g_bytes_ref(operator_public);
-    return setup_index(setup, &boot, tpm->auth[VSM_TPM_BOOT_INDEX],
-                       &keys->boot_index, &keys->boot_index_name, error);
+    return vsm_tpm_setup_index(setup, &boot, tpm->auth[VSM_TPM_BOOT_INDEX],
+                               &keys->boot_index, &keys->boot_index_name,
+                               error);
 }
 
-/* --- All of it -------------------------------------------------------- */
-
-static bool certify(Setup *setup, GError **error)
+static bool certify(VsmTpmSetup *setup, GError **error)
 {
     static const guint8 field[] = "\x00\x0bVSM-SETUP-1";
     g_auto(VsmTpmEvidence) evidence = {NULL, NULL};
@@ -501,17 +215,20 @@ static bool certify(Setup *setup, GError **error)
     return true;
 }
 
-static bool find_or_make(Setup *setup, GBytes *operator_public, GError **error)
+static bool
+find_or_make(VsmTpmSetup *setup, GBytes *operator_public, GError **error)
 {
     VsmTpm *tpm = setup->tpm;
     VsmTpmKeys *keys = setup->keys;
 
     return setup_srk(setup, error) &&
            vsm_tpm_session_hmac(tpm, true, &setup->session, error) &&
-           setup_key(setup, VSM_TPM_KEY_AK, tpm->auth[VSM_TPM_AK], &keys->ak,
-                     &keys->ak_public, &keys->ak_name, error) &&
-           setup_key(setup, VSM_TPM_KEY_RK, tpm->auth[VSM_TPM_RK], &keys->rk,
-                     &keys->rk_public, &keys->rk_name, error) &&
+           vsm_tpm_setup_key(setup, VSM_TPM_KEY_AK, tpm->auth[VSM_TPM_AK],
+                             &keys->ak, &keys->ak_public, &keys->ak_name,
+                             error) &&
+           vsm_tpm_setup_key(setup, VSM_TPM_KEY_RK, tpm->auth[VSM_TPM_RK],
+                             &keys->rk, &keys->rk_public, &keys->rk_name,
+                             error) &&
            setup_indices(setup, operator_public, error);
 }
 
@@ -524,7 +241,7 @@ bool vsm_tpm_keys_setup(VsmTpm *tpm,
 {
     g_autoptr(VsmTpmEntered) entered = vsm_tpm_enter(tpm, error);
     g_autoptr(VsmTpmKeys) keys = g_new0(VsmTpmKeys, 1);
-    Setup setup = {tpm, VSM_TPM_NO_HANDLE, keys};
+    VsmTpmSetup setup = {tpm, VSM_TPM_NO_HANDLE, keys};
     bool ok;
 
     if (!entered || !vsm_tpm_keys_derive(tpm, secret, host_id, error)) {
@@ -555,7 +272,7 @@ evict(VsmTpm *tpm, VsmTpmFixed which, guint32 handle, GError **error)
                                    tpm->fixed[which], ESYS_TR_PASSWORD,
                                    ESYS_TR_NONE, ESYS_TR_NONE, handle, &tr);
 
-    return owner_ok(tpm, rc, "remove a key from the TPM", error);
+    return vsm_tpm_owner_ok(tpm, rc, "remove a key from the TPM", error);
 }
 
 static bool undefine(VsmTpm *tpm, VsmTpmFixed which, GError **error)
@@ -564,7 +281,7 @@ static bool undefine(VsmTpm *tpm, VsmTpmFixed which, GError **error)
         Esys_NV_UndefineSpace(tpm->esys, ESYS_TR_RH_OWNER, tpm->fixed[which],
                               ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE);
 
-    return owner_ok(tpm, rc, "undefine an NV index", error);
+    return vsm_tpm_owner_ok(tpm, rc, "undefine an NV index", error);
 }
 
 bool vsm_tpm_keys_destroy(VsmTpm *tpm, GError **error)
