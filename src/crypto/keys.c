@@ -95,9 +95,9 @@ VsmKey *vsm_key_new(VsmCurve curve,
     gsize n = vsm_curve_bytes(curve);
     guint8 point[1 + 2 * VSM_CURVE_BYTES_MAX] = {POINT_CONVERSION_UNCOMPRESSED};
 
-    if (x_bytes > n || y_bytes > n) {
+    if (x_bytes == 0 || y_bytes == 0 || x_bytes > n || y_bytes > n) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_FORMAT,
-                    "public key: a coordinate is longer than the curve %s",
+                    "public key: a coordinate has not the length of curve %s",
                     vsm_curve_name(curve));
         return NULL;
     }

@@ -103,7 +103,7 @@ GBytes *vsm_ecdsa_raw(VsmCurve curve,
     guint8 raw[2 * VSM_CURVE_BYTES_MAX] = {0};
     gsize n = vsm_curve_bytes(curve);
 
-    if (r_bytes > n || s_bytes > n) {
+    if (r_bytes == 0 || s_bytes == 0 || r_bytes > n || s_bytes > n) {
         bad_form(error);
         return NULL;
     }
