@@ -87,7 +87,7 @@ static void fuzz_mappings(GBytes *bytes)
 {
     gsize size;
     const char *data = g_bytes_get_data(bytes, &size);
-    g_autofree char *text = g_strndup(data, size);
+    g_autofree char *text = g_strndup(data ? data : "", size);
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) mappings = vsm_mappings_parse(text, &error);
 
