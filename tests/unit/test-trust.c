@@ -245,6 +245,57 @@ static void test_trusts_any_of_several_approved_boot_states(void)
     g_assert_no_error(error);
 }
 
+static char *fixture_text(const char *name)
+{
+    g_autofree char *path =
+        g_test_build_filename(G_TEST_DIST, "..", "fixtures", name, NULL);
+    g_autoptr(GError) error = NULL;
+    char *text = NULL;
+
+    g_file_get_contents(path, &text, NULL, &error);
+    g_assert_no_error(error);
+    return g_strchomp(text);
+}
+
+/* Made once with an swtpm: reports and entries of version 1 stay readable. */
+static void test_known_report_of_version_1_is_trusted(void)
+{
+    g_autofree char *jws = fixture_text("report-v1.jws");
+    g_autofree char *trust_text = fixture_text("trust-v1.json");
+    g_autoptr(GBytes) nonce =
+        g_bytes_new_static("0123456789abcdef0123456789abcdef", 32);
+    const VsmExpectation expected = {
+        .nonce = nonce,
+        .op = "attest",
+        .snapshot = "one",
+        .scope = "full",
+        .vm_uuid = "00112233-4455-6677-8899-aabbccddeeff",
+    };
+    g_autoptr(VsmReportPolicy) policy = vsm_report_policy_load(NULL, NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(VsmTrust) trust = vsm_trust_load(trust_text, &error);
+    g_autoptr(VsmReport) report = NULL;
+
+    g_assert_no_error(error);
+    vsm_report_verify(jws, trust, policy, &expected, 1795532226, &report,
+                      &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(report->result, ==, "match");
+}
+
+static void test_known_policy_of_version_1_is_read(void)
+{
+    g_autofree char *text = fixture_text("policy-v1.json");
+    g_autoptr(GError) error = NULL;
+    g_autoptr(VsmReportPolicy) policy = vsm_report_policy_load(text, &error);
+
+    g_assert_no_error(error);
+    g_assert_true(policy->allow_in_process);
+    g_assert_cmpuint(policy->pcrs, ==, 0x3);
+    g_assert_cmpuint(policy->hypervisors->len, ==, 1);
+    g_assert_cmpuint(policy->baseline->len, ==, 1);
+}
+
 /* --- Policy --------------------------------------------------------------- */
 
 static void test_default_policy_is_strict(void)
@@ -334,6 +385,10 @@ int main(int argc, char **argv)
                     test_refuses_malformed_trust_files);
     g_test_add_func("/trust/trusts-any-of-several-approved-boot-states",
                     test_trusts_any_of_several_approved_boot_states);
+    g_test_add_func("/trust/known-report-of-version-1-is-trusted",
+                    test_known_report_of_version_1_is_trusted);
+    g_test_add_func("/trust/known-policy-of-version-1-is-read",
+                    test_known_policy_of_version_1_is_read);
     g_test_add_func("/trust/default-policy-is-strict",
                     test_default_policy_is_strict);
     g_test_add_func("/trust/refuses-malformed-policies",
