@@ -13,9 +13,7 @@
 #include "answers.h"
 #include "attest.h"
 #include "call.h"
-#include "rollback.h"
 #include "sections.h"
-#include "trace.h"
 
 typedef struct Attest {
     VsmJob *job;
@@ -82,26 +80,19 @@ static void attest_sections(void *opaque)
     }
 }
 
-static void attest_release(void *opaque)
+/* Lets go of the VM, which runs on if it ran before.  */
+static void attest_resume(void *opaque)
 {
     Attest *a = opaque;
 
     if (!a->held) {
         return;
     }
-    a->held = false;
     a->pause_ms = qemu_clock_get_ms(QEMU_CLOCK_REALTIME) - a->stopped_ms;
     g_clear_pointer(&a->ram, vsm_ram_free);
     qemu_unregister_reset(note_reset, a);
     migrate_del_blocker(&a->blocker);
     a->m->hold = false;
-}
-
-static void attest_resume(void *opaque)
-{
-    Attest *a = opaque;
-
-    attest_release(a);
     if (runstate_is_live(a->state) && runstate_check(RUN_STATE_PAUSED) &&
         !a->m->quitting) {
         vm_resume(a->state);
@@ -124,22 +115,6 @@ static bool coroutine_fn attest_measure(Attest *a, Error **errp)
     return a->ok;
 }
 
-/* What the owner of the VM wants done about a mismatch.  */
-static void coroutine_fn attest_act(Attest *a, const VsmVerdict *verdict)
-{
-    VsmMismatchAction action = a->m->on_mismatch;
-
-    if (verdict->result == VSM_RESULT_MATCH ||
-        action == VSM_MISMATCH_ACTION_REPORT) {
-        vsm_main_call(attest_resume, a);
-    } else {
-        vsm_main_call(attest_release, a);
-        if (action == VSM_MISMATCH_ACTION_ROLLBACK) {
-            vsm_rollback_after_mismatch(a->job, a->state);
-        }
-    }
-}
-
 VsmAnswer *coroutine_fn vsm_attest_body(VsmJob *job, Error **errp)
 {
     VsmManager *m = job->m;
@@ -154,14 +129,9 @@ VsmAnswer *coroutine_fn vsm_attest_body(VsmJob *job, Error **errp)
         return NULL;
     }
     measured = attest_measure(&a, errp);
-    if (!measured || m->on_mismatch == VSM_MISMATCH_ACTION_REPORT) {
-        vsm_main_call(attest_resume, &a);
-    }
+    vsm_main_call(attest_resume, &a);
     if (measured) {
-        vsm_check_set_pause(
-            a.check, a.held
-                         ? qemu_clock_get_ms(QEMU_CLOCK_REALTIME) - a.stopped_ms
-                         : a.pause_ms);
+        vsm_check_set_pause(a.check, a.pause_ms);
         verdict = vsm_glue_check_finish(m, a.check, errp);
     }
     if (verdict) {
@@ -171,12 +141,5 @@ VsmAnswer *coroutine_fn vsm_attest_body(VsmJob *job, Error **errp)
                            vsm_pool_hashed_bytes(m->pool) - job->hashed_base);
     }
     vsm_glue_check_free(m, a.check);
-    if (a.held) {
-        if (verdict) {
-            attest_act(&a, verdict);
-        } else {
-            vsm_main_call(attest_resume, &a);
-        }
-    }
     return answer;
 }

@@ -207,8 +207,7 @@ static bool verify_loaded(VsmManager *m, Error **errp)
     if (!load->verdict) {
         return false;
     }
-    if (load->verdict->result != VSM_RESULT_MATCH &&
-        !vsm_generation_explains(load->verdict)) {
+    if (load->verdict->result != VSM_RESULT_MATCH) {
         g_autofree char *first = vsm_first_finding(load->verdict);
 
         vsm_fail(m, VSM_ERROR_TAMPERED, errp,

@@ -39,12 +39,12 @@ static bool finish_worker(void *opaque, GError **error)
     return vsm_stream_finish(vsm_check_stream(feed->check), error);
 }
 
-bool vsm_pass(VsmManager *m,
-              VsmCheck *check,
-              BlockDriverState *bs,
-              const char *snapshot_id,
-              bool recheck,
-              Error **errp)
+static bool pass(VsmManager *m,
+                 VsmCheck *check,
+                 BlockDriverState *bs,
+                 const char *snapshot_id,
+                 bool recheck,
+                 Error **errp)
 {
     uint64_t bytes = vsm_check_record(check)->container.vmstate_bytes;
     g_autoptr(VsmReader) reader = vsm_reader_new(bs, snapshot_id, bytes);
@@ -73,4 +73,20 @@ bool vsm_pass(VsmManager *m,
         }
     }
     return vsm_work(m, finish_worker, &feed, errp);
+}
+
+bool vsm_pass(VsmManager *m,
+              VsmCheck *check,
+              BlockDriverState *bs,
+              const char *snapshot_id,
+              bool recheck,
+              Error **errp)
+{
+    ERRP_GUARD();
+
+    if (!pass(m, check, bs, snapshot_id, recheck, errp)) {
+        error_prepend(errp, "Snapshot '%s': ", vsm_check_record(check)->tag);
+        return false;
+    }
+    return true;
 }

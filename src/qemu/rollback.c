@@ -7,25 +7,17 @@
 #include "qemu/osdep.h"
 #include "migration/snapshot.h"
 #include "qapi/error.h"
-#include "qemu/error-report.h"
-#include "qemu/timer.h"
+#include "system/runstate.h"
 #include "answers.h"
 #include "call.h"
 #include "disks.h"
-#include "events.h"
 #include "load.h"
 #include "pass.h"
 #include "rollback.h"
 #include "stored.h"
-#include "trace.h"
-
-/* A guest that is attacked again and again must not roll back for ever.  */
-#define ROLLBACKS_PER_HOUR 3
-#define HOUR_MS (60 * 60 * 1000)
 
 typedef struct Rollback {
     VsmManager *m;
-    RunState state; /* to go back to; RUN_STATE__MAX: the present one */
     VsmCheck *check;
     VsmVerdict *verdict;
     bool changed;
@@ -40,7 +32,7 @@ static void rollback_load(void *opaque)
     g_autoptr(strList) devices = NULL;
     g_autofree char *vmstate = NULL;
     g_autofree char *tag = g_strdup(record->tag);
-    RunState state = r->state == RUN_STATE__MAX ? runstate_get() : r->state;
+    RunState state = runstate_get();
 
     if (!vsm_disks_of_record(r->m, record, &devices, &vmstate, &r->err)) {
         return;
@@ -53,19 +45,16 @@ static void rollback_load(void *opaque)
     }
 }
 
-static VsmAnswer *coroutine_fn rollback(VsmJob *job,
-                                        VsmChallenge challenge,
-                                        RunState state,
-                                        Error **errp)
+VsmAnswer *coroutine_fn vsm_rollback_body(VsmJob *job, Error **errp)
 {
     VsmManager *m = job->m;
-    Rollback r = {.m = m, .state = state};
+    Rollback r = {.m = m};
     VsmAnswer *answer = NULL;
     VsmStoredEntry entry;
     bool passed = false;
 
     r.check = vsm_glue_check_begin(m, VSM_PURPOSE_LOAD, job->snapshot,
-                                   challenge, errp);
+                                   vsm_job_challenge(job), errp);
     if (!r.check) {
         return NULL;
     }
@@ -82,55 +71,10 @@ static VsmAnswer *coroutine_fn rollback(VsmJob *job,
     if (r.ok) {
         answer =
             vsm_answer_new(m, vsm_check_record(r.check), VSM_SCOPE_FULL,
-                           r.verdict, challenge.recipient, 0,
+                           r.verdict, job->recipient, 0,
                            vsm_pool_hashed_bytes(m->pool) - job->hashed_base);
-        answer->operation = VSM_OPERATION_ROLLBACK;
     }
     g_clear_pointer(&r.verdict, vsm_verdict_free);
     vsm_glue_check_free(m, r.check);
     return answer;
-}
-
-VsmAnswer *coroutine_fn vsm_rollback_body(VsmJob *job, Error **errp)
-{
-    return rollback(job, vsm_job_challenge(job), RUN_STATE__MAX, errp);
-}
-
-static bool too_many(void)
-{
-    static int64_t times_ms[ROLLBACKS_PER_HOUR]; /* of the last ones */
-    static unsigned next;
-    static unsigned made;
-    int64_t now_ms = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
-
-    if (made >= ROLLBACKS_PER_HOUR && now_ms - times_ms[next] < HOUR_MS) {
-        return true;
-    }
-    times_ms[next] = now_ms;
-    next = (next + 1) % ROLLBACKS_PER_HOUR;
-    made++;
-    return false;
-}
-
-void coroutine_fn vsm_rollback_after_mismatch(VsmJob *job, RunState state)
-{
-    VsmManager *m = job->m;
-    VsmAnswer *answer;
-    Error *err = NULL;
-
-    if (too_many()) {
-        warn_report("vsm: %d rollbacks in an hour; the VM stays stopped",
-                    ROLLBACKS_PER_HOUR);
-        return;
-    }
-    m->state = VSM_STATE_LOAD;
-    answer = rollback(job, (VsmChallenge){0}, state, &err);
-    if (answer) {
-        vsm_event_answer(answer);
-        qapi_free_VsmAnswer(answer);
-    } else {
-        vsm_event_refused(VSM_OPERATION_ROLLBACK, m->op.asked, m->op.job_id,
-                          m->op.code, error_get_pretty(err), job->changed);
-        error_report_err(err);
-    }
 }
