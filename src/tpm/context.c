@@ -12,16 +12,6 @@
 /* Answers of capability commands name at most this many handles each. */
 #define HANDLES_AT_ONCE 64
 
-/*
- * tpm2-tss writes every refused command to stderr.  Refusals are our daily
- * bread and are reported through GError, so its log is off unless asked for.
- * Done when the library is loaded: later, setenv() could race with getenv().
- */
-__attribute__((constructor)) static void silence_tss_log(void)
-{
-    g_setenv("TSS2_LOG", "all+none", FALSE);
-}
-
 /* --- Answers ---------------------------------------------------------- */
 
 guint32 vsm_tpm_code(TSS2_RC rc)

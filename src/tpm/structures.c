@@ -14,6 +14,18 @@
      TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |              \
      TPMA_OBJECT_NODA | TPMA_OBJECT_SIGN_ENCRYPT)
 
+/*
+ * tpm2-tss writes every refused command and malformed structure to stderr.
+ * They are our daily bread and are reported through GError, so its log is off
+ * unless asked for.  Done when the library is loaded: later, setenv() could
+ * race with getenv().  Stands here because whatever uses tpm2-tss uses this
+ * file.
+ */
+__attribute__((constructor)) static void silence_tss_log(void)
+{
+    g_setenv("TSS2_LOG", "all+none", FALSE);
+}
+
 static bool format_error(GError **error, const char *what)
 {
     g_set_error(error, VSM_ERROR, VSM_ERROR_FORMAT,

@@ -333,6 +333,63 @@ static void test_attestations_are_checked_field_by_field(void)
     }
 }
 
+/* --- Structures of version 1 of our formats ------------------------------- */
+
+static GBytes *fixture(const char *name)
+{
+    g_autofree char *path =
+        g_test_build_filename(G_TEST_DIST, "..", "fixtures", name, NULL);
+    g_autoptr(GError) error = NULL;
+    char *data = NULL;
+    gsize size;
+
+    g_file_get_contents(path, &data, &size, &error);
+    g_assert_no_error(error);
+    return g_bytes_new_take(data, size);
+}
+
+/* What hosts stored and verifiers hold must be readable for ever. */
+static void test_stored_structures_decode_as_ever(void)
+{
+    g_autoptr(GBytes) area = fixture("tpm-public-v1.bin");
+    g_autoptr(GBytes) attest = fixture("tpm-quote-v1.bin");
+    g_autoptr(GBytes) signature = fixture("tpm-signature-v1.bin");
+    g_autoptr(GBytes) nv = fixture("tpm-nv-certify-v1.bin");
+    g_autoptr(GBytes) raw = NULL;
+    g_autoptr(VsmTpmKey) ak = NULL;
+    g_autoptr(VsmKey) key = NULL;
+    g_autoptr(VsmTpmAttest) quote = NULL;
+    g_autoptr(VsmTpmAttest) certify = NULL;
+    g_autoptr(GError) error = NULL;
+    VsmDigest extra = digest_of("fixture");
+    VsmDigest zero = {{0}};
+    VsmDigest value;
+
+    vsm_tpm_key_decode(area, &ak, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(ak->kind, ==, VSM_TPM_KEY_AK);
+    vsm_tpm_attest_decode(attest, VSM_TPM_ATTEST_QUOTE, &quote, &error);
+    g_assert_no_error(error);
+    g_assert_cmphex(quote->bank, ==, VSM_TPM_BANK_SHA384);
+    g_assert_cmphex(quote->pcrs, ==, 0x8000ff);
+    g_assert_cmpmem(g_bytes_get_data(quote->extra_data, NULL),
+                    g_bytes_get_size(quote->extra_data), extra.b, 48);
+    vsm_tpm_signature_raw(signature, 48, &raw, &error);
+    g_assert_no_error(error);
+    key = vsm_key_new(VSM_CURVE_P384, ak->x, 48, ak->y, 48, &error);
+    g_assert_no_error(error);
+    g_assert_true(vsm_key_verify(
+        key, VSM_HASH_SHA384, g_bytes_get_data(attest, NULL),
+        g_bytes_get_size(attest), g_bytes_get_data(raw, NULL), 96, &error));
+
+    vsm_tpm_attest_decode(nv, VSM_TPM_ATTEST_NV, &certify, &error);
+    g_assert_no_error(error);
+    g_assert_true(
+        vsm_tpm_nv_check(nv, certify->nv_name, &extra, &value, &error));
+    vsm_tpm_commit_next(&zero, &extra, &zero);
+    g_assert_true(vsm_digest_equal(&value, &zero));
+}
+
 /* --- PCRs ------------------------------------------------------------------
  */
 
@@ -420,6 +477,7 @@ int main(int argc, char **argv)
     ADD("padded-points", points_are_padded);
     ADD("signatures", signatures_are_padded_and_der_is_minimal);
     ADD("attestations", attestations_are_checked_field_by_field);
+    ADD("stored", stored_structures_decode_as_ever);
     ADD("pcr-23", pcr_23_is_what_the_tpm_holds);
     ADD("pack", pcr_values_pack_and_unpack);
     return g_test_run();
