@@ -57,7 +57,7 @@ static void print_verdict(const json_t *verdict)
     vsmctl_print_member("reason", verdict, "reason");
     vsmctl_print_findings(verdict, vsmctl_int(verdict, "findings-left-out"));
     vsmctl_print_list("accepted", verdict, "accepted");
-    vsmctl_print_list("not compared", verdict, "host-clock");
+    vsmctl_print_masked("not compared", verdict, "host-clock");
     vsmctl_print_member("snapshot", verdict, "tag");
     vsmctl_print_member("id", verdict, "snapshot-id");
     vsmctl_print_member("sealed", verdict, "sealed");

@@ -18,16 +18,35 @@ static const GOptionEntry options[] = {
     {0},
 };
 
+/* QEMU's text lacks the remedy. */
+static void add_remedy(GError **error)
+{
+    if (error && *error && strstr((*error)->message, "already exists")) {
+        g_autofree char *text =
+            g_strconcat((*error)->message, "; --replace replaces it", NULL);
+        int code = (*error)->code;
+
+        g_clear_error(error);
+        g_set_error_literal(error, VSM_ERROR, code, text);
+    }
+}
+
 static bool save_new(Qmp *qmp, const char *tag, GError **error)
 {
     json_t *devices = NULL;
     g_autofree char *vmstate = NULL;
 
-    return snapshots_disks(qmp, &devices, &vmstate, error) &&
-           vsmctl_job(qmp, "snapshot-save",
-                      json_pack("{s:s, s:s, s:o}", "tag", tag, "vmstate",
-                                vmstate, "devices", devices),
-                      "snapshot", NULL, error);
+    if (!snapshots_disks(qmp, &devices, &vmstate, error)) {
+        return false;
+    }
+    if (!vsmctl_job(qmp, "snapshot-save",
+                    json_pack("{s:s, s:s, s:o}", "tag", tag, "vmstate", vmstate,
+                              "devices", devices),
+                    "snapshot", NULL, error)) {
+        add_remedy(error);
+        return false;
+    }
+    return true;
 }
 
 /* The job refuses an existing tag; HMP's savevm replaces it in one step. */

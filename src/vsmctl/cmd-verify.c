@@ -182,8 +182,8 @@ static void print(const VsmReport *report, const json_t *claims)
     vsmctl_print_member("reason", claims, "reason");
     vsmctl_print_findings(claims, report->findings_left_out);
     vsmctl_print_list("accepted", claims, "accepted");
-    vsmctl_print_list("not compared", claims, "host_clock");
-    vsmctl_print_list("not attested", claims, "unattested");
+    vsmctl_print_masked("not compared", claims, "host_clock");
+    vsmctl_print_masked("not attested", claims, "unattested");
     print_where(claims);
     vsmctl_print_field("covers", "RAM, vCPUs, devices; disks not covered");
 }

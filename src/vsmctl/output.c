@@ -153,3 +153,41 @@ void vsmctl_print_list(const char *label,
         vsmctl_print_field(i == 0 ? label : "", json_string_value(text));
     }
 }
+
+/* "mc146818rtc/0 v3 +0:1 host-clock" → "mc146818rtc/0, host-clock" */
+static char *section_and_reason(const json_t *list, size_t i)
+{
+    const char *mask = json_string_value(json_array_get(list, i));
+    const char *reason = strrchr(mask ? mask : "", ' ');
+    const char *place = strstr(mask ? mask : "", " v");
+
+    return reason && place && place < reason
+               ? g_strdup_printf("%.*s,%s", (int)(place - mask), mask, reason)
+               : g_strdup(mask ? mask : "?");
+}
+
+void vsmctl_print_masked(const char *label,
+                         const json_t *object,
+                         const char *name)
+{
+    const json_t *list = json_object_get(object, name);
+    size_t n = json_array_size(list), i = 0;
+
+    while (i < n) {
+        size_t first = i;
+        g_autofree char *what = section_and_reason(list, i);
+        g_autofree char *line = NULL;
+
+        for (i++; i < n; i++) {
+            g_autofree char *next = section_and_reason(list, i);
+
+            if (strcmp(what, next) != 0) {
+                break;
+            }
+        }
+        line = i - first == 1
+                   ? g_strdup(what)
+                   : g_strdup_printf("%s, %zu fields", what, i - first);
+        vsmctl_print_field(first == 0 ? label : "", line);
+    }
+}

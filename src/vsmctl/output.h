@@ -55,3 +55,13 @@ void vsmctl_print_findings(const json_t *object, guint64 left_out);
 void vsmctl_print_list(const char *label,
                        const json_t *object,
                        const char *name);
+
+/**
+ * vsmctl_print_masked:
+ * @name: a list of masks ("SECTION vN +OFFSET:BYTES REASON")
+ *
+ * One line a section and reason, with the number of fields.
+ */
+void vsmctl_print_masked(const char *label,
+                         const json_t *object,
+                         const char *name);

@@ -329,6 +329,27 @@ static void test_failed_snapshot_is_3_with_qemus_text(void)
     says(run.err, "it broke");
 }
 
+#define EXISTS                                                                 \
+    "{\"return\": [{\"id\": \"JOB\", \"status\": \"concluded\", "              \
+    "\"error\": \"Snapshot 'clean' already exists\"}]}"
+
+static void test_existing_tag_is_told_with_the_remedy(void)
+{
+    static const StubAnswer answers[] = {
+        {"query-block", BLOCK, NULL, 0},
+        {"snapshot-save", DONE, NULL, 0},
+        {"query-jobs", EXISTS, NULL, 0},
+        {"job-dismiss", DONE, NULL, 0},
+        {0},
+    };
+    g_autofree char *path = in_scratch("exists.sock");
+    g_autoptr(Stub) stub = stub_new(path, answers);
+    g_auto(Run) run = vsmctl("snapshot", "clean", "--qmp", path, NULL);
+
+    g_assert_cmpint(run.code, ==, 3);
+    says(run.err, "already exists; --replace");
+}
+
 static void test_replace_reports_hmps_error(void)
 {
     static const StubAnswer answers[] = {
@@ -360,7 +381,11 @@ static char *verdict(const char *result, guint left_out)
         "\", \"tag\": \"clean\", \"result\": \"%s\", \"sealed\": \"11\", "
         "\"measured\": \"11\", \"unsealed\": true, \"findings\": [{\"kind\": "
         "\"ram\", \"where\": \"pc.ram\", \"offset\": 8192, \"bytes\": 4096}],"
-        "\"findings-left-out\": %u, \"host-clock\": [], \"accepted\": [], "
+        "\"findings-left-out\": %u, \"host-clock\": ["
+        "\"mc146818rtc/0 v3 +0:1 host-clock\", "
+        "\"mc146818rtc/0 v3 +2:1 host-clock\", "
+        "\"globalstate/0 v1 +0:36 run-state\", null, \"odd\"], "
+        "\"accepted\": [], "
         "\"pause-ms\": 212, \"bytes-hashed\": 1048576}}}",
         result, left_out);
 }
@@ -399,6 +424,8 @@ static void test_attest_tells_results_by_exit_code(void)
         g_assert_cmpint(run.code, ==, cases[i].code);
         says(run.out, cases[i].result);
         says(run.out, "ram pc.ram at 0x2000, 4096 bytes");
+        says(run.out, "mc146818rtc/0, host-clock, 2 fields");
+        says(run.out, "globalstate/0, run-state\n");
         says(run.out, "disks not covered");
     }
 }
@@ -892,6 +919,8 @@ int main(int argc, char **argv)
                     test_snapshot_takes_all_writable_disks);
     g_test_add_func("/vsmctl/failed-snapshot-is-3-with-qemus-text",
                     test_failed_snapshot_is_3_with_qemus_text);
+    g_test_add_func("/vsmctl/existing-tag-is-told-with-the-remedy",
+                    test_existing_tag_is_told_with_the_remedy);
     g_test_add_func("/vsmctl/replace-reports-hmps-error",
                     test_replace_reports_hmps_error);
     g_test_add_func("/vsmctl/attest-tells-results-by-exit-code",
