@@ -6,10 +6,17 @@
 #include "fake-vm.h"
 #include <string.h>
 
-static const guint pages[FAKE_BLOCKS] = {192, 16};
+#define PAGES 192
+#define VRAM_PAGES 16
+
 static const char *const names[FAKE_BLOCKS] = {"pc.ram", "vga.vram"};
 
 FakeVm *fake_vm_new(void)
+{
+    return fake_vm_new_with(PAGES);
+}
+
+FakeVm *fake_vm_new_with(guint pages)
 {
     FakeVm *vm = g_new0(FakeVm, 1);
     static const VsmSection sections[FAKE_SECTIONS] = {
@@ -18,8 +25,10 @@ FakeVm *fake_vm_new(void)
         {"fake-device", VSM_SECTION_DEVICE, 0, 3},
     };
 
+    vm->pages[0] = pages;
+    vm->pages[1] = VRAM_PAGES;
     for (guint i = 0; i < FAKE_BLOCKS; i++) {
-        gsize bytes = (gsize)pages[i] * VSM_PAGE_BYTES;
+        gsize bytes = (gsize)vm->pages[i] * VSM_PAGE_BYTES;
 
         vm->ram[i] = g_malloc0(bytes);
         for (gsize at = 0; at < bytes / 2; at++) {
@@ -117,7 +126,7 @@ static bool feed(FakeVm *vm,
 static bool
 save_block(FakeVm *vm, VsmStream *stream, guint block, GError **error)
 {
-    for (guint page = 0; page < pages[block]; page++) {
+    for (guint page = 0; page < vm->pages[block]; page++) {
         const guint8 *bytes = vm->ram[block] + page * VSM_PAGE_BYTES;
         guint8 header[9] = {1, block, page};
         bool zero = bytes[0] == 0 && !memcmp(bytes, bytes + 1, 4095);

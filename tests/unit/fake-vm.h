@@ -15,6 +15,7 @@
 
 typedef struct {
     guint8 *ram[FAKE_BLOCKS];
+    guint pages[FAKE_BLOCKS];
     VsmRamBlock blocks[FAKE_BLOCKS];
     VsmSection sections[FAKE_SECTIONS];
     guint8 payload[FAKE_SECTIONS][64];
@@ -24,6 +25,7 @@ typedef struct {
 } FakeVm;
 
 FakeVm *fake_vm_new(void);
+FakeVm *fake_vm_new_with(guint pages); /* of its first block */
 void fake_vm_free(FakeVm *vm);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FakeVm, fake_vm_free)
 

@@ -8,14 +8,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static VsmAttester *new_attester(VsmHost *host, GError **error)
+static VsmAttester *new_attester(Store *store, GError **error)
 {
-    int proc = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int proc = open(store->proc, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     VsmHypervisor *hypervisor = vsm_hypervisor_measure(proc, error);
 
     close(proc);
-    return hypervisor ? vsm_local_attester_new(host, FAKE_UUID, hypervisor)
-                      : NULL;
+    return hypervisor
+               ? vsm_local_attester_new(store->host, FAKE_UUID, hypervisor)
+               : NULL;
 }
 
 bool store_open(Store *store, GError **error)
@@ -26,7 +27,7 @@ bool store_open(Store *store, GError **error)
 
     store->host =
         tpm ? vsm_host_open_with_tpm(&store->options, tpm, error) : NULL;
-    store->attester = store->host ? new_attester(store->host, error) : NULL;
+    store->attester = store->host ? new_attester(store, error) : NULL;
     return store->attester != NULL;
 }
 
@@ -54,6 +55,9 @@ Store *store_new(void)
     g_assert_no_error(error);
     store->state = g_build_filename(store->dir, "state", NULL);
     store->secret = g_build_filename(store->dir, "secret", NULL);
+    store->proc = g_build_filename(store->dir, "proc", NULL);
+    store_shell(
+        store, "P=${S%/state}/proc; mkdir $P; echo qemu > $P/exe; : > $P/maps");
     store->swtpm = swtpm_new();
     store->tap = tap_new();
     store->options.state_dir = store->state;
@@ -82,6 +86,7 @@ void store_free(Store *store)
     g_free(store->dir);
     g_free(store->state);
     g_free(store->secret);
+    g_free(store->proc);
     g_free(store);
 }
 

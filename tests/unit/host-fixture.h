@@ -12,6 +12,7 @@
 
 typedef struct {
     char *dir, *state, *secret; /* state and secret in dir */
+    char *proc; /* of the measured process: a small stand-in in dir */
     Swtpm *swtpm;
     Tap *tap; /* between the host and its TPM */
     VsmHostOptions options;

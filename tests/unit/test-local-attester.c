@@ -61,6 +61,20 @@ static void test_snapshot_matches_after_a_restart(void)
                      VSM_RESULT_MATCH);
 }
 
+/* Leaves of more than one message. */
+static void test_record_longer_than_a_message_matches(void)
+{
+    g_autoptr(Store) store = store_new();
+
+    fake_vm_free(store->vm);
+    store->vm = fake_vm_new_with(2 * 24000); /* half of it is not zero */
+    g_free(store_save(store, "one", false));
+    g_assert_cmpuint(store_check(store, VSM_PURPOSE_STORED, "one"), ==,
+                     VSM_RESULT_MATCH);
+    g_assert_cmpuint(store_check(store, VSM_PURPOSE_FULL, "one"), ==,
+                     VSM_RESULT_MATCH);
+}
+
 static void test_changed_page_is_found_with_its_place(void)
 {
     g_autoptr(Store) store = store_new();
@@ -373,6 +387,8 @@ int main(int argc, char **argv)
                     test_unchanged_vm_matches);
     g_test_add_func("/local-attester/snapshot-matches-after-a-restart",
                     test_snapshot_matches_after_a_restart);
+    g_test_add_func("/local-attester/record-longer-than-a-message-matches",
+                    test_record_longer_than_a_message_matches);
     g_test_add_func("/local-attester/changed-page-is-found-with-its-place",
                     test_changed_page_is_found_with_its_place);
     g_test_add_func("/local-attester/changed-section-is-found-by-name",
