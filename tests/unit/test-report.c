@@ -897,8 +897,8 @@ static void test_claims_are_the_known_answer(void)
     fixture->claims.quote_attest = g_bytes_new_static("attest", 6);
     fixture->claims.quote_signature = g_bytes_new_static("signature", 9);
     json = fixture_claims(fixture);
-    path = g_test_build_filename(G_TEST_DIST, "..", "fixtures", "claims-v1.json",
-                                 NULL);
+    path = g_test_build_filename(G_TEST_DIST, "..", "fixtures",
+                                 "claims-v1.json", NULL);
     g_file_get_contents(path, &known, NULL, &error);
     g_assert_no_error(error);
     g_strchomp(known);
