@@ -57,6 +57,8 @@ bool vsm_stream_section_end(VsmStream *stream, guint64 offset, GError **error);
  * vsm_stream_feed:
  * @next: the next bytes of the stream, any length; borrowed, a reference is
  *        held until they are hashed: they must not change meanwhile
+ *        (the last reference may be dropped in a pool thread: its free function
+ *        must allow that)
  *
  * Verify: the first difference already known fails the call with
  * VSM_ERROR_TAMPERED and the offset; what is not yet hashed shows later.

@@ -5,30 +5,44 @@
  */
 #include "crypto/gmac.h"
 
-#include <openssl/evp.h>
-#include <vsm/error.h>
-
-#include "crypto/openssl-error.h"
+#include "crypto/gmac-backends.h"
+#include "crypto/hash.h"
 #include "crypto/secret.h"
 
-#define GMAC_NONCE_BYTES 12
-
 struct _VsmGmac {
-    EVP_CIPHER_CTX *context; /* wiped by OpenSSL when freed */
+    const VsmGmacOps *ops;
+    void *self;
 };
+
+static VsmGmac *create(const VsmGmacOps *ops,
+                       const guint8 key[VSM_GMAC_KEY_BYTES],
+                       GError **error)
+{
+    void *self = ops->create(key, error);
+    VsmGmac *gmac;
+
+    if (!self) {
+        return NULL;
+    }
+    gmac = g_new0(VsmGmac, 1);
+    gmac->ops = ops;
+    gmac->self = self;
+    return gmac;
+}
 
 VsmGmac *vsm_gmac_new_with_key(const guint8 key[VSM_GMAC_KEY_BYTES],
                                GError **error)
 {
-    g_autoptr(VsmGmac) gmac = g_new0(VsmGmac, 1);
+#ifdef VSM_HAVE_IPSEC_MB
+    if (vsm_hash_backend_available(VSM_HASH_BACKEND_IPSEC_MB)) {
+        VsmGmac *gmac = create(&vsm_gmac_ipsec_mb, key, NULL);
 
-    gmac->context = EVP_CIPHER_CTX_new();
-    if (!gmac->context || EVP_EncryptInit_ex(gmac->context, EVP_aes_256_gcm(),
-                                             NULL, key, NULL) != 1) {
-        vsm_openssl_error(error, VSM_ERROR_CRYPTO, "GMAC set-up");
-        return NULL;
+        if (gmac) {
+            return gmac;
+        }
     }
-    return g_steal_pointer(&gmac);
+#endif
+    return create(&vsm_gmac_openssl, key, error);
 }
 
 VsmGmac *vsm_gmac_new(GError **error)
@@ -46,23 +60,11 @@ bool vsm_gmac_tag(VsmGmac *gmac,
                   GError **error)
 {
     guint8 nonce[GMAC_NONCE_BYTES] = {0};
-    VsmGmacTag tag;
-    int n;
 
     for (guint i = 0; i < 8; i++) {
         nonce[GMAC_NONCE_BYTES - 1 - i] = index >> (8 * i);
     }
-    if (bytes > G_MAXINT ||
-        EVP_EncryptInit_ex(gmac->context, NULL, NULL, NULL, nonce) != 1 ||
-        EVP_EncryptUpdate(gmac->context, NULL, &n, data, (int)bytes) != 1 ||
-        EVP_EncryptFinal_ex(gmac->context, tag.b, &n) != 1 ||
-        EVP_CIPHER_CTX_ctrl(gmac->context, EVP_CTRL_AEAD_GET_TAG,
-                            VSM_GMAC_TAG_BYTES, tag.b) != 1) {
-        vsm_openssl_error(error, VSM_ERROR_CRYPTO, "GMAC");
-        return false;
-    }
-    *ret = tag;
-    return true;
+    return gmac->ops->tag(gmac->self, nonce, data, bytes, ret, error);
 }
 
 void vsm_gmac_free(VsmGmac *gmac)
@@ -70,6 +72,6 @@ void vsm_gmac_free(VsmGmac *gmac)
     if (!gmac) {
         return;
     }
-    EVP_CIPHER_CTX_free(gmac->context);
+    gmac->ops->destroy(gmac->self);
     g_free(gmac);
 }
