@@ -58,8 +58,12 @@ static void fuzz_signed(GBytes *bytes)
     }
 }
 
-static void fuzz_host_file(GBytes *bytes)
+static void fuzz_host_file(GBytes *file_bytes)
 {
+    g_autoptr(GVariant) outer =
+        g_variant_new_from_bytes(G_VARIANT_TYPE("(ayay)"), file_bytes, false);
+    g_autoptr(GVariant) body = g_variant_get_child_value(outer, 0);
+    g_autoptr(GBytes) bytes = g_variant_get_data_as_bytes(body);
     g_autoptr(GError) error = NULL;
     g_auto(VsmHostFile) file = {NULL};
     bool ok = vsm_host_file_parse(bytes, &file, &error);

@@ -6,6 +6,7 @@
  */
 #include "store/catalogue.h"
 #include "crypto/hash.h"
+#include "host/hostfile.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -71,6 +72,73 @@ static void test_entries_are_found_and_dropped(void)
     g_assert_null(vsm_catalogue_find(catalogue, UUID, three.id));
     g_assert_false(vsm_catalogue_drop(catalogue, UUID, three.id));
     g_assert_cmpuint(catalogue->entries->len, ==, 4);
+}
+
+static GBytes *read_fixture(const char *name)
+{
+    g_autofree char *path =
+        g_test_build_filename(G_TEST_DIST, "..", "fixtures", name, NULL);
+    g_autoptr(GError) error = NULL;
+    char *data = NULL;
+    gsize bytes = 0;
+
+    g_file_get_contents(path, &data, &bytes, &error);
+    g_assert_no_error(error);
+    return g_bytes_new_take(data, bytes);
+}
+
+static void assert_fixture(const char *name, GBytes *made)
+{
+    g_autoptr(GBytes) file = read_fixture(name);
+
+    g_assert_true(g_bytes_equal(made, file));
+}
+
+static void test_catalogue_has_its_known_answer(void)
+{
+    g_autoptr(VsmCatalogue) catalogue = sample();
+    g_autoptr(GBytes) body = vsm_catalogue_encode(catalogue, NULL);
+    g_autoptr(GBytes) attest = g_bytes_new_static("attest", 6);
+    g_autoptr(GBytes) signature = g_bytes_new_static("signature", 9);
+    VsmSigned file = {body, attest, signature};
+    g_autoptr(GBytes) bytes = vsm_signed_encode(&file, NULL);
+
+    assert_fixture("catalogue-v1.bin", bytes);
+}
+
+/* Under the secret of 32 bytes 0x01; each Name and area is its own key. */
+static void test_host_file_has_its_known_answer(void)
+{
+    g_autoptr(GBytes) blob = g_bytes_new_static("blob", 4);
+    VsmTpmKeys keys = {
+        .srk = 0x81000001,
+        .ak = 0x81010011,
+        .rk = 0x81010012,
+        .commit_index = 0x01800001,
+        .srk_name = blob,
+        .ak_name = blob,
+        .rk_name = blob,
+        .commit_index_name = blob,
+        .ak_public = blob,
+        .rk_public = blob,
+        .rk_attest = blob,
+        .rk_signature = blob,
+    };
+    VsmHostFile file = {(char *)"000102030405060708090a0b0c0d0e0f", &keys};
+    guint8 one[32];
+    g_autoptr(VsmSecret) secret = NULL;
+    g_autoptr(GBytes) bytes = NULL;
+    g_auto(VsmHostFile) decoded = {NULL};
+
+    memset(one, 1, sizeof(one));
+    secret = vsm_secret_new_copy(one, sizeof(one), NULL);
+    bytes = vsm_host_file_encode(&file, secret, NULL);
+    assert_fixture("host-v1.bin", bytes);
+    g_assert_true(vsm_host_file_decode(bytes, secret, &decoded, NULL));
+    g_assert_cmpstr(decoded.id, ==, file.id);
+    g_assert_cmpuint(decoded.keys->commit_index, ==, keys.commit_index);
+    g_assert_true(g_bytes_equal(decoded.keys->rk_signature, blob));
+    g_assert_null(decoded.keys->operator_public);
 }
 
 /* Builds a body as the codec would, but with any entries in any order. */
@@ -306,6 +374,10 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/catalogue/codec-gives-back-what-it-took",
                     test_codec_gives_back_what_it_took);
+    g_test_add_func("/catalogue/catalogue-has-its-known-answer",
+                    test_catalogue_has_its_known_answer);
+    g_test_add_func("/catalogue/host-file-has-its-known-answer",
+                    test_host_file_has_its_known_answer);
     g_test_add_func("/catalogue/entries-are-found-and-dropped",
                     test_entries_are_found_and_dropped);
     g_test_add_func("/catalogue/decode-refuses-disorder-and-doubles",
