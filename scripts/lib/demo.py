@@ -17,7 +17,8 @@ sys.path.insert(0, str(ROOT / "tests" / "functional"))
 
 from vsmtest import report as outside  # noqa: E402
 from vsmtest.guest import Config, Guest  # noqa: E402
-from vsmtest.vsm import Refused  # noqa: E402
+from vsmtest.vsm import unb64url  # noqa: E402
+from vsmtest.vsmctl import MATCH, vsmctl  # noqa: E402
 
 WIDTH = 78
 STEPS = 8
@@ -43,7 +44,7 @@ class Screen:
         print(flush=True)
 
     def line(self, name, value):
-        print(f"    {name:<24}{value}", flush=True)
+        print(f"    {name:<28}{value}", flush=True)
 
     def figure(self, name, value):
         self.figures.append((name, value))
@@ -84,148 +85,188 @@ class Screen:
         return value, seconds
 
 
-def mebibytes(count):
-    return f"{count / (1 << 20):.1f} MiB"
+def cut(line, width):
+    """A line of at most so many characters: digests are long."""
+    return line if len(line) <= width else line[:width - 3] + "..."
 
 
-def show_ranges(screen, answer, most=5):
-    """The changed RAM ranges of a mismatch."""
-    ranges = answer.ram_ranges()
-    for block, offset, count in ranges[:most]:
-        screen.line("  changed", f"{block} at 0x{offset:08x}, {count} bytes")
-    left = len(ranges) - most + answer.verdict["findings-left-out"]
-    if left > 0:
-        screen.line("  changed", f"... and {left} more ranges")
-    others = [finding["where"] for finding in answer.findings
-              if finding["kind"] != "ram"]
-    screen.line("  differ too", ", ".join(others) or "nothing")
+class Story:
+    """The steps.  Everything a user would do goes through vsmctl."""
+
+    def __init__(self, screen, guest, folder):
+        self.screen = screen
+        self.guest = guest
+        self.folder = folder        # the verifier's files
+        self.rk_name = None
+
+    def vsmctl(self, what, subcommand, *argv, wanted=0, lines=14):
+        """Runs vsmctl on the VM, shows command, output, time, exit code."""
+        words = [word if "/" not in str(word) else pathlib.Path(word).name
+                 for word in argv]
+        print("    $ vsmctl " + " ".join(map(str, [subcommand, *words])))
+        done, seconds = self.screen.during(
+            what, lambda: self.guest.ctl(subcommand, *argv))
+        self.show(done, lines)
+        self.screen.expect("exit code", done.returncode, wanted)
+        return done, seconds
+
+    def show(self, done, lines):
+        """At most so many lines of output, cut to the screen."""
+        text = (done.stdout + done.stderr).splitlines()
+        for line in text[:lines]:
+            words = textwrap.wrap(line, WIDTH - 6, break_long_words=False)
+            for part in words if len(words) > 2 else [line]:
+                print("      " + cut(part, WIDTH - 6))
+        if len(text) > lines:
+            print(f"      ... {len(text) - lines} more lines")
+
+    def request(self, name, operation="attest"):
+        """The verifier's request, a fresh nonce in it, in a file."""
+        text = vsmctl("request", "--vm", self.guest.config.uuid,
+                      "--snapshot", "tag:clean", "--op", operation,
+                      check=MATCH).stdout
+        (self.folder / name).write_text(text)
+        return self.folder / name
+
+    def asked(self, what, name, operation="attest", wanted=0):
+        """A request and its answer; the report stays in NAME.jws."""
+        return self.vsmctl(what, operation, "--request",
+                           self.request(name, operation),
+                           "--out", self.folder / f"{name}.jws",
+                           wanted=wanted)
+
+    def machine(self):
+        screen, guest = self.screen, self.guest
+        screen.step(
+            "a guest, a host TPM, VSM",
+            "An swtpm stands for the host's TPM, with boot measurements in"
+            " PCR 0 to 7. The verifier gets the host's public keys. A Linux"
+            " guest boots under QEMU with a vTPM of its own, a qcow2 disk"
+            " and -object vm-snapshot-manager.")
+        guest.create()
+        screen.during("vsmctl setup", lambda: guest.ctl_host("setup"))
+        (self.folder / "trust").write_text(
+            guest.ctl_host("keys", "--allow-in-process").stdout)
+        _, seconds = screen.during("guest boots", guest.start)
+        screen.figure("boot of the guest", f"{seconds:.1f} s")
+        guest.serial.ask("mem trusted")
+        screen.line("guest's drivers", guest.serial.ask("devices"))
+        status = guest.vsm_status()
+        screen.line("host TPM", status["tpm"])
+        screen.line("hypervisor's digest", status["hypervisor"][:40] + "...")
+        screen.line("hashing with", status["hash-backend"])
+
+    def snapshot(self):
+        screen, guest = self.screen, self.guest
+        screen.step(
+            "snapshot",
+            "The VM is stopped and QEMU makes an ordinary internal snapshot."
+            " VSM hashes what QEMU writes and seals the digest in the TPM"
+            " under a key of the snapshot's own. No seal, no snapshot.")
+        guest.stop()
+        _, seconds = self.vsmctl("saved and sealed in", "snapshot", "clean")
+        size = guest.vsm_snapshot("clean")["vmstate-bytes"]
+        screen.figure("snapshot, sealed",
+                      f"{seconds:.2f} s, {size / (1 << 20):.1f} MiB stored")
+
+    def match(self):
+        self.screen.step(
+            "attest: match",
+            "A verifier sends a nonce. The TPM unseals the digest, VSM"
+            " hashes RAM, vCPUs and devices as they are now; the stopped VM"
+            " is still what was sealed.")
+        _, seconds = self.asked("attested in", "first")
+        self.screen.figure("attestation", f"{seconds:.2f} s")
+
+    def mismatch(self):
+        screen, guest = self.screen, self.guest
+        screen.step(
+            "the guest runs on; attest: mismatch",
+            "The guest runs and writes 64 pages. It is paused for just the"
+            " hashing; the answer names what differs.")
+        guest.cont()
+        guest.serial.ask("mem changed")
+        guest.serial.ask("dirty 64")
+        self.asked("attested in", "second", wanted=1)
+        claims = claims_of((self.folder / "second.jws").read_text())
+        changed = [finding for finding in claims["findings"]
+                   if finding["kind"] == "ram"]
+        screen.expect("changed RAM is named",
+                      bool(changed) and changed[0]["where"] == "pc.ram", True)
+        screen.figure("changed ranges named", len(changed))
+        screen.figure("pause of the running guest",
+                      f"{claims['pause_ms']} ms")
+        screen.expect("run state", guest.status(), "running")
+
+    def rollback(self):
+        screen, guest = self.screen, self.guest
+        screen.step(
+            "rollback; attest: match",
+            "All stored bytes are verified while the VM is as it was. Then"
+            " the disks go back, the state is loaded, what was loaded is"
+            " measured again, and only then the guest may run.")
+        guest.stop()
+        _, seconds = self.asked("rolled back in", "third", "rollback")
+        screen.figure("rollback, verified twice", f"{seconds:.2f} s")
+        self.asked("attested in", "fourth")
+        guest.cont()
+        screen.expect("the guest remembers", guest.serial.ask("memget"),
+                      "trusted")
+
+    def refusal(self):
+        screen, guest = self.screen, self.guest
+        screen.step(
+            "one bit of the stored snapshot is flipped: rollback refused",
+            "Someone with access to the storage flips one bit of a RAM page"
+            " in the image file. The rollback is refused before a byte"
+            " reaches QEMU's loader; the guest never stops.")
+        image = guest.image
+        at = image.flip("clean", image.ram_page("clean"))
+        screen.line("flipped", f"bit 0 of byte {at} of the image")
+        guest.qmp.seen("STOP")
+        guest.qmp.events.clear()
+        _, seconds = self.vsmctl("refused in", "rollback", "tag:clean",
+                                 wanted=2)
+        screen.expect("stops of the guest", len(guest.qmp.seen("STOP")), 0)
+        screen.expect("run state", guest.status(), "running")
+        screen.expect("the guest answers", guest.serial.ask("memget"),
+                      "trusted")
+        screen.figure("refused rollback", f"{seconds:.2f} s")
+
+    def report(self):
+        screen, guest, folder = self.screen, self.guest, self.folder
+        screen.step(
+            "the report, checked by others",
+            "The report of the last match is a JWS signed in the TPM, with a"
+            " TPM quote inside. vsmctl, Debian's jose and tpm2_checkquote"
+            " check it; none of them talks to QEMU or to the TPM.")
+        print("    $ vsmctl verify --trust trust --request fourth fourth.jws")
+        done = vsmctl("verify", "--trust", folder / "trust", "--request",
+                      folder / "fourth", folder / "fourth.jws")
+        self.show(done, 14)
+        screen.expect("exit code", done.returncode, 0)
+        status = guest.vsm_status()
+        jws = (folder / "fourth.jws").read_text().strip()
+        claims = claims_of(jws)
+        nonce = unb64url(json.loads(
+            (folder / "fourth").read_text())["nonce"])
+        qualification = outside.quote_qualification(
+            claims, nonce, outside.tpm_name(guest, "rk"))
+        print()
+        screen.expect("jose jws ver", outside.jose_verify(
+            jws, json.loads(status["rk"]), folder), True)
+        screen.expect("tpm2_checkquote", outside.checkquote(
+            claims, json.loads(status["ak"]), qualification, folder), True)
+
+    def tell(self):
+        for step in (self.machine, self.snapshot, self.match, self.mismatch,
+                     self.rollback, self.refusal, self.report):
+            step()
 
 
-def story(screen, guest, home):
-    """All steps."""
-    screen.step(
-        "a guest, a host TPM, VSM",
-        "An swtpm stands for the host's TPM, with boot measurements in PCR 0"
-        " to 7. A Linux guest boots under QEMU with a vTPM of its own, a"
-        " qcow2 disk and -object vm-snapshot-manager.")
-    guest.create()
-    screen.line("host TPM", guest.tpm.tcti)
-    _, seconds = screen.during("guest boots", guest.start)
-    screen.figure("boot of the guest", f"{seconds:.1f} s")
-    guest.serial.ask("mem trusted")
-    status = guest.vsm_status()
-    screen.line("TPM", status["tpm"])
-    screen.line("hypervisor", status["hypervisor"][:32] + "...")
-    screen.line("hash back end", status["hash-backend"])
-    screen.line("guest's drivers", guest.serial.ask("devices"))
-
-    screen.step(
-        "snapshot",
-        "The VM is stopped and savevm makes an ordinary internal snapshot."
-        " VSM hashes what QEMU writes and seals the digest in the TPM under"
-        " a key of the snapshot's own. No seal, no snapshot.")
-    guest.stop()
-    _, seconds = screen.during("savevm clean", lambda: guest.savevm("clean"))
-    snapshot = guest.vsm_snapshot("clean")
-    screen.figure("snapshot, sealed", f"{seconds:.2f} s, "
-                  f"{mebibytes(snapshot['vmstate-bytes'])} stored")
-    screen.line("id", snapshot["id"])
-    screen.line("state digest", snapshot["state"][:48] + "...")
-    screen.line("seal key (SSK)", snapshot["ssk"][:48] + "...")
-
-    screen.step(
-        "attest: match",
-        "A verifier sends a nonce. The TPM unseals the digest, VSM hashes"
-        " RAM, vCPUs and devices as they are now; the stopped VM is still"
-        " what was sealed.")
-    answer, seconds = screen.during("vsm-attest",
-                                    lambda: guest.attest("tag:clean"))
-    screen.expect("result", answer.result, "match")
-    screen.figure("attestation", f"{seconds:.2f} s, "
-                  f"{mebibytes(answer.verdict['bytes-hashed'])} hashed")
-
-    screen.step(
-        "the guest runs on; attest: mismatch",
-        "The guest runs and writes 64 pages. A running VM is paused just"
-        " for the hashing; the answer names what differs.")
-    guest.cont()
-    guest.serial.ask("mem changed")
-    guest.serial.ask("dirty 64")
-    answer, _ = screen.during("vsm-attest",
-                              lambda: guest.attest("tag:clean"))
-    screen.expect("result", answer.result, "mismatch")
-    show_ranges(screen, answer)
-    screen.line("paused for", f"{answer.verdict['pause-ms']} ms")
-    screen.figure("pause of a running guest",
-                  f"{answer.verdict['pause-ms']} ms")
-    screen.expect("run state", guest.status(), "running")
-
-    screen.step(
-        "rollback; attest: match",
-        "All stored bytes are verified while the guest still runs. Then the"
-        " disks go back, the state is loaded, what was loaded is measured"
-        " again, and only then the guest may run.")
-    guest.stop()
-    answer, seconds = screen.during("vsm-rollback",
-                                    lambda: guest.rollback("tag:clean"))
-    screen.expect("result", answer.result, "match")
-    screen.figure("rollback, verified twice", f"{seconds:.2f} s")
-    answer, _ = screen.during("vsm-attest",
-                              lambda: guest.attest("tag:clean"))
-    screen.expect("result", answer.result, "match")
-    good = answer
-    guest.cont()
-    screen.expect("the guest remembers", guest.serial.ask("memget"),
-                  "trusted")
-
-    screen.step(
-        "one bit of the stored snapshot is flipped: rollback refused",
-        "Someone with access to the storage flips one bit of a RAM page in"
-        " the image file. The rollback is refused before a byte reaches"
-        " QEMU's loader; the guest never stops.")
-    image = guest.image
-    offset = image.ram_page("clean")
-    at = image.flip("clean", offset)
-    screen.line("flipped", f"bit 0 at byte {at} of the image")
-    guest.qmp.events.clear()
-
-    def refused():
-        try:
-            guest.rollback("tag:clean")
-        except Refused as refusal:
-            return refusal
-        return None
-
-    refusal, seconds = screen.during("vsm-rollback", refused)
-    screen.expect("refused as", refusal.code if refusal else "not at all",
-                  "tampered")
-    for line in textwrap.wrap(str(refusal), WIDTH - 8):
-        screen.line("", line)
-    screen.expect("stops of the guest", len(guest.qmp.seen("STOP")), 0)
-    screen.expect("run state", guest.status(), "running")
-    screen.expect("the guest answers", guest.serial.ask("memget"), "trusted")
-    screen.figure("refused rollback", f"{seconds:.2f} s, guest running")
-
-    check_report(screen, guest, good, home)
-
-
-def check_report(screen, guest, answer, home):
-    """The report of a match, checked without QEMU and without the TPM."""
-    screen.step(
-        "the report, checked by others",
-        "The report of the last match is a JWS signed in the TPM, with a TPM"
-        " quote inside. Debian's jose, tpm2_checkquote and vsmctl check it;"
-        " none of them talks to QEMU or to the TPM.")
-    status = guest.vsm_status()
-    ak, rk = json.loads(status["ak"]), json.loads(status["rk"])
-    screen.line("report", f"{len(answer.report)} bytes")
-    screen.expect("jose jws ver",
-                  outside.jose_verify(answer.report, rk, home), True)
-    qualification = outside.quote_qualification(
-        answer.claims, answer.nonce, outside.tpm_name(guest, "rk"))
-    screen.expect("tpm2_checkquote",
-                  outside.checkquote(answer.claims, ak, qualification, home),
-                  True)
+def claims_of(jws):
+    """A report's claims, their signature not looked at."""
+    return json.loads(unb64url(jws.split(".")[1]))
 
 
 def end(screen, begin):
@@ -249,10 +290,10 @@ def main(argv):
     screen = Screen()
     begin = time.monotonic()
     guest = Guest(Config(vtpm=True))
-    work = guest.home / "checks"
-    work.mkdir()
+    folder = guest.home / "verifier"
+    folder.mkdir()
     try:
-        story(screen, guest, work)
+        Story(screen, guest, folder).tell()
         return end(screen, begin)
     except KeyboardInterrupt:
         return 1

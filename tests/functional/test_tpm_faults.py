@@ -128,8 +128,7 @@ def test_secret_values_never_cross_the_wire_in_clear(guest):
     guest.tpm.extend({0: b"\xee" * 48})
     with pytest.raises(Refused):
         guest.attest("one")
-    with pytest.raises(QmpError):
-        guest.savevm("two")
+    guest.savevm("two")
     guest.tpm.kill()
     guest.tpm.start()
     assert guest.attest("one").result == "mismatch"

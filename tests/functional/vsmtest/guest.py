@@ -20,6 +20,7 @@ from .qmp import Closed, Qmp
 from .serial import Serial
 from .swtpm import HostTpm, Swtpm
 from .vsm import VsmCommands
+from .vsmctl import vsmctl
 
 KERNEL_LINE = ("console=ttyS0 quiet mitigations=off no_timer_check"
                " random.trust_cpu=on")
@@ -167,7 +168,7 @@ class Guest(VsmCommands):
             argv += ["-chardev", f"socket,id=vtpm,path={self.vtpm.socket}",
                      "-tpmdev", "emulator,id=tpm0,chardev=vtpm",
                      "-device", "tpm-crb,tpmdev=tpm0"]
-        for name in ("qmp", "qmp2"):
+        for name in ("qmp", "qmp2", "ctl"):
             argv += ["-qmp", f"unix:{self.home / name},server=on,wait=off"]
         argv += ["-chardev", f"socket,id=ser0,path={self.home / 'serial'},"
                  "server=on,wait=off", "-serial", "chardev:ser0"]
@@ -184,7 +185,7 @@ class Guest(VsmCommands):
         self.create()
         if self.vtpm:
             self.vtpm.start()
-        for name in ("qmp", "qmp2", "serial", "gdb"):
+        for name in ("qmp", "qmp2", "ctl", "serial", "gdb"):
             (self.home / name).unlink(missing_ok=True)
         with open(self.home / "stderr", "wb") as errors:
             self._process = subprocess.Popen(
@@ -277,6 +278,19 @@ class Guest(VsmCommands):
 
     def hmp(self, line):
         return self.qmp.hmp(line)
+
+    # vsmctl
+
+    def ctl(self, subcommand, *argv, check=None):
+        """Runs vsmctl on this machine's third QMP socket."""
+        return vsmctl(subcommand, "--qmp", self.home / "ctl", *argv,
+                      check=check)
+
+    def ctl_host(self, subcommand, *argv, check=0):
+        """Runs a subcommand that opens the store; QEMU must be off."""
+        return vsmctl(subcommand, "--tcti", self.tpm.tcti,
+                      "--state-dir", self.state_dir,
+                      "--secret", self.secret, *argv, check=check)
 
     def disk_sums(self):
         """SHA-256 of what the guest's disks hold now, as QEMU sees them."""

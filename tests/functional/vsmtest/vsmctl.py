@@ -2,8 +2,6 @@
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
-import json
-
 from . import paths
 
 MATCH, MISMATCH, UNTRUSTED, USAGE, UNAVAILABLE = range(5)
@@ -17,8 +15,3 @@ def vsmctl(*argv, check=None, **options):
         raise AssertionError(f"{' '.join(argv)}: exit code {done.returncode},"
                              f" not {check}\n{done.stdout}{done.stderr}")
     return done
-
-
-def vsmctl_json(*argv, check=0):
-    """The same with --json; the parsed output."""
-    return json.loads(vsmctl(*argv, "--json", check=check).stdout)
