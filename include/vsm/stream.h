@@ -31,7 +31,9 @@ typedef struct _VsmRecheck VsmRecheck;
  * Save only, before the bytes are fed: the next body lies here.  Offsets
  * ascend.  An inconsistent call fails the stream at vsm_stream_finish().
  */
-void vsm_stream_page(VsmStream *stream, guint64 offset, guint block,
+void vsm_stream_page(VsmStream *stream,
+                     guint64 offset,
+                     guint block,
                      guint64 page);
 
 /**
@@ -42,8 +44,10 @@ void vsm_stream_page(VsmStream *stream, guint64 offset, guint block,
  * Save only.  The payload (at most VSM_SECTION_BYTES_MAX) is copied as it is
  * fed.  Errors: VSM_ERROR_LIMIT, VSM_ERROR_INVALID.
  */
-bool vsm_stream_section_begin(VsmStream *stream, const VsmSection *section,
-                              guint64 offset, GError **error);
+bool vsm_stream_section_begin(VsmStream *stream,
+                              const VsmSection *section,
+                              guint64 offset,
+                              GError **error);
 
 /**
  * vsm_stream_section_end:
@@ -81,7 +85,9 @@ bool vsm_stream_finish(VsmStream *stream, GError **error);
  * Pass 1: remembers a GMAC tag (NIST SP 800-38D) of the chunk under a key that
  * lives in this process only.
  */
-bool vsm_recheck_add(VsmRecheck *recheck, guint64 chunk, GBytes *bytes,
+bool vsm_recheck_add(VsmRecheck *recheck,
+                     guint64 chunk,
+                     GBytes *bytes,
                      GError **error);
 
 /**
@@ -91,7 +97,9 @@ bool vsm_recheck_add(VsmRecheck *recheck, guint64 chunk, GBytes *bytes,
  * VSM_ERROR_TAMPERED with the chunk's offset, VSM_ERROR_INVALID for a chunk
  * that pass 1 did not see.
  */
-bool vsm_recheck_check(VsmRecheck *recheck, guint64 chunk, GBytes *bytes,
+bool vsm_recheck_check(VsmRecheck *recheck,
+                       guint64 chunk,
+                       GBytes *bytes,
                        GError **error);
 
 #pragma GCC visibility pop

@@ -67,6 +67,12 @@ GVariant *vsm_codec_decode(GBytes *bytes,
                     what, size, max_bytes);
         return NULL;
     }
+    if (size == 0) {
+        /* GVariant takes it for the default value of some types. */
+        g_set_error(error, VSM_ERROR, VSM_ERROR_FORMAT,
+                    "%s: is empty: it is damaged", what);
+        return NULL;
+    }
     copy = aligned_copy(bytes);
     wire = g_variant_ref_sink(
         g_variant_new_from_bytes(G_VARIANT_TYPE(type), copy, FALSE));

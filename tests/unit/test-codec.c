@@ -90,6 +90,17 @@ static void test_decode_refuses_all_but_normal_form(void)
     check_decode(empty, 4096, VSM_ERROR_FORMAT);
 }
 
+/* An empty file would be the default value of three byte arrays. */
+static void test_decode_refuses_nothing_at_all(void)
+{
+    g_autoptr(GBytes) empty = g_bytes_new(NULL, 0);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(
+        vsm_codec_decode(empty, "(ayayay)", NULL, 0, 4096, "thing", &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_FORMAT);
+}
+
 /* Bytes that begin at an odd address are decoded all the same. */
 static void test_decode_needs_no_alignment(void)
 {
@@ -258,6 +269,8 @@ int main(int argc, char **argv)
                     test_decode_refuses_what_is_too_long);
     g_test_add_func("/codec/decode-refuses-all-but-normal-form",
                     test_decode_refuses_all_but_normal_form);
+    g_test_add_func("/codec/decode-refuses-nothing-at-all",
+                    test_decode_refuses_nothing_at_all);
     g_test_add_func("/codec/decode-needs-no-alignment",
                     test_decode_needs_no_alignment);
     g_test_add_func("/codec/encode-refuses-what-is-too-long",
