@@ -361,10 +361,14 @@ static void test_refuses_another_nonce(void)
     g_autoptr(GBytes) other = g_bytes_new_static("0123456789abcdef", 16);
     g_autoptr(GBytes) prefix =
         g_bytes_new_from_bytes(fixture->claims.nonce, 0, 8);
+    g_autoptr(GBytes) longer =
+        g_bytes_new_static("\0\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17\20", 17);
 
     fixture->expected.nonce = other;
     refused(fixture, jws, NULL, VSM_ERROR_STALE, "nonce");
     fixture->expected.nonce = prefix;
+    refused(fixture, jws, NULL, VSM_ERROR_STALE, "nonce");
+    fixture->expected.nonce = longer;
     refused(fixture, jws, NULL, VSM_ERROR_STALE, "nonce");
 }
 
@@ -697,6 +701,40 @@ static void test_refuses_a_selection_without_the_policys_pcrs(void)
     trusted(fixture, less, "{\"version\":1,\"pcrs\":[0,6]}", "match");
 }
 
+static void baseline_is_refused(const char *vm, const char *id, guint8 state)
+{
+    g_autoptr(Fixture) fixture = fixture_new(48);
+    g_autofree char *jws = fixture_report(fixture);
+    g_autofree char *policy = NULL, *hex = NULL;
+    VsmDigest digest;
+
+    memset(digest.b, state, sizeof(digest.b));
+    hex = vsm_digest_hex(&digest);
+    policy = g_strdup_printf("{\"version\":1,\"baseline\":[{\"vm\":\"%s\","
+                             "\"id\":\"%s\",\"state\":\"%s\"}]}",
+                             vm, id, hex);
+    refused(fixture, jws, policy, VSM_ERROR_POLICY, "baseline");
+}
+
+static void test_baseline_names_vm_snapshot_and_state(void)
+{
+    baseline_is_refused("00000000-5a59-4b39-a4bc-a4ad1e5ac21c", FIXTURE_ID,
+                        0x11);
+    baseline_is_refused(FIXTURE_UUID, "ffffffffffffffffffffffffffffffff", 0x11);
+    baseline_is_refused(FIXTURE_UUID, FIXTURE_ID, 0x12);
+}
+
+/* An entry that approves less than the policy asks for approves nothing. */
+static void test_refuses_approval_of_fewer_pcrs_than_the_policys(void)
+{
+    g_autoptr(Fixture) fixture = fixture_new(48);
+    g_autofree char *jws = fixture_report(fixture);
+
+    fixture->boot.mask = 0x7f; /* goes into the trust entry */
+    refused(fixture, jws, NULL, VSM_ERROR_POLICY, "approves");
+    trusted(fixture, jws, "{\"version\":1,\"pcrs\":[0,6]}", "match");
+}
+
 static void test_policy_lists_hold(void)
 {
     g_autoptr(Fixture) fixture = fixture_new(48);
@@ -991,6 +1029,10 @@ int main(int argc, char **argv)
                     test_refuses_boot_pcrs_that_are_not_approved);
     g_test_add_func("/report/refuses-a-selection-without-the-policys-pcrs",
                     test_refuses_a_selection_without_the_policys_pcrs);
+    g_test_add_func("/report/baseline-names-vm-snapshot-and-state",
+                    test_baseline_names_vm_snapshot_and_state);
+    g_test_add_func("/report/refuses-approval-of-fewer-pcrs-than-the-policys",
+                    test_refuses_approval_of_fewer_pcrs_than_the_policys);
     g_test_add_func("/report/policy-lists-hold", test_policy_lists_hold);
     g_test_add_func("/report/trusts-masks-and-forms-that-the-table-has",
                     test_trusts_masks_and_forms_that_the_table_has);
