@@ -34,19 +34,13 @@ VsmCheck *vsm_glue_check_begin(VsmManager *m,
                                VsmChallenge challenge,
                                Error **errp)
 {
-    CheckCall call = {
-        .m = m,
-        .request =
-            {
-                .purpose = purpose,
-                .snapshot = snapshot,
-                .nonce = challenge.nonce,
-                .recipient = challenge.recipient,
-            },
-        .cancel = m->op.cancel,
-    };
-
+    CheckCall call = {.m = m, .cancel = m->op.cancel};
     g_autofree char *config = vsm_describe_vm(m, &call.request.vm);
+
+    call.request.purpose = purpose;
+    call.request.snapshot = snapshot;
+    call.request.nonce = challenge.nonce;
+    call.request.recipient = challenge.recipient;
     if (!vsm_call(m, begin_worker, &call, errp)) {
         return NULL;
     }

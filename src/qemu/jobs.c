@@ -138,31 +138,16 @@ static void job_free(Job *common)
     object_unref(OBJECT(job->m));
 }
 
+#define JOB_DRIVER(type)                                                       \
+    {                                                                          \
+        .instance_size = sizeof(VsmJob), .job_type = type, .run = job_run,     \
+        .cancel = job_cancelled, .free = job_free                              \
+    }
+
 static const JobDriver job_drivers[] = {
-    [VSM_OPERATION_ATTEST] =
-        {
-            .instance_size = sizeof(VsmJob),
-            .job_type = JOB_TYPE_VSM_ATTEST,
-            .run = job_run,
-            .cancel = job_cancelled,
-            .free = job_free,
-        },
-    [VSM_OPERATION_VERIFY] =
-        {
-            .instance_size = sizeof(VsmJob),
-            .job_type = JOB_TYPE_VSM_VERIFY,
-            .run = job_run,
-            .cancel = job_cancelled,
-            .free = job_free,
-        },
-    [VSM_OPERATION_ROLLBACK] =
-        {
-            .instance_size = sizeof(VsmJob),
-            .job_type = JOB_TYPE_VSM_ROLLBACK,
-            .run = job_run,
-            .cancel = job_cancelled,
-            .free = job_free,
-        },
+    [VSM_OPERATION_ATTEST] = JOB_DRIVER(JOB_TYPE_VSM_ATTEST),
+    [VSM_OPERATION_VERIFY] = JOB_DRIVER(JOB_TYPE_VSM_VERIFY),
+    [VSM_OPERATION_ROLLBACK] = JOB_DRIVER(JOB_TYPE_VSM_ROLLBACK),
 };
 
 void vsm_job_start(const VsmJobRequest *request, Error **errp)

@@ -6,7 +6,6 @@
 
 #include "qemu/osdep.h"
 #include "qapi/error.h"
-#include "qapi/visitor.h"
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
 #include "qemu/module.h"
@@ -22,13 +21,13 @@
 #include "guard.h"
 #include "hmp.h"
 #include "object.h"
+#include "properties.h"
 #include "settle.h"
 #include "status.h"
 #include "trace.h"
 #include <vsm/host.h>
 
 #define DEFAULT_SECRET "/etc/vsm/secret"
-#define BOOT_PCR_MAX 22 /* 23 is VSM's own */
 
 OBJECT_DEFINE_SIMPLE_TYPE_WITH_INTERFACES(
     VsmManager, vsm_manager, VSM_MANAGER, OBJECT, {TYPE_USER_CREATABLE}, {})
@@ -142,36 +141,6 @@ static void vsm_shutdown(Notifier *notifier, void *data)
     container_of(notifier, VsmManager, shutdown)->quitting = true;
 }
 
-static bool parse_pcrs(const char *text, uint32_t *ret_mask, Error **errp)
-{
-    g_auto(GStrv) items = g_strsplit(text, ",", -1);
-    uint32_t mask = 0;
-
-    for (char **item = items; *item; item++) {
-        unsigned first, last;
-        int end = 0;
-
-        if (sscanf(*item, "%2u-%2u%n", &first, &last, &end) != 2 ||
-            (*item)[end]) {
-            if (sscanf(*item, "%2u%n", &first, &end) != 1 || (*item)[end]) {
-                last = BOOT_PCR_MAX + 1;
-            } else {
-                last = first;
-            }
-        }
-        if (last > BOOT_PCR_MAX || first > last) {
-            error_setg(errp,
-                       "'pcrs' must be numbers and ranges of 0 to %d, "
-                       "such as 0-7,11",
-                       BOOT_PCR_MAX);
-            return false;
-        }
-        mask |= MAKE_64BIT_MASK(first, last - first + 1);
-    }
-    *ret_mask = mask;
-    return true;
-}
-
 static bool check_properties(VsmManager *m, Error **errp)
 {
     if (the_manager) {
@@ -198,7 +167,7 @@ static bool check_properties(VsmManager *m, Error **errp)
                          "-incoming, or set require-sealed=off");
         return false;
     }
-    return !m->pcrs || parse_pcrs(m->pcrs, &m->boot_pcrs, errp);
+    return !m->pcrs || vsm_pcrs_parse(m->pcrs, &m->boot_pcrs, errp);
 }
 
 static VsmAttester *open_attester(VsmManager *m, GError **error)
@@ -223,13 +192,13 @@ static VsmAttester *open_attester(VsmManager *m, GError **error)
                     strerror(errno));
         return NULL;
     }
-    hypervisor = vsm_hypervisor_measure(proc_fd, error);
+    /* Measured once the library that talks to the TPM is loaded, too.  */
+    host = vsm_host_open(&options, error);
+    if (host) {
+        hypervisor = vsm_hypervisor_measure(proc_fd, error);
+    }
     close(proc_fd);
     if (!hypervisor) {
-        return NULL;
-    }
-    host = vsm_host_open(&options, error);
-    if (!host) {
         return NULL;
     }
     return vsm_local_attester_new(host, m->uuid, g_steal_pointer(&hypervisor));
@@ -309,114 +278,11 @@ static void vsm_manager_finalize(Object *obj)
     g_free(m->boot_files);
 }
 
-/* All properties are fixed once the object is complete.  */
-static bool may_change(VsmManager *m, const char *name, Error **errp)
-{
-    if (m->completed) {
-        error_setg(errp, "'%s' cannot be changed after creation", name);
-    }
-    return !m->completed;
-}
-
-#define STRING_PROPERTY(field, name)                                           \
-    static char *get_##field(Object *obj, Error **errp)                        \
-    {                                                                          \
-        return g_strdup(VSM_MANAGER(obj)->field);                              \
-    }                                                                          \
-    static void set_##field(Object *obj, const char *value, Error **errp)      \
-    {                                                                          \
-        VsmManager *m = VSM_MANAGER(obj);                                      \
-                                                                               \
-        if (may_change(m, name, errp)) {                                       \
-            g_free(m->field);                                                  \
-            m->field = g_strdup(value);                                        \
-        }                                                                      \
-    }
-
-#define BOOL_PROPERTY(field, name)                                             \
-    static bool get_##field(Object *obj, Error **errp)                         \
-    {                                                                          \
-        return VSM_MANAGER(obj)->field;                                        \
-    }                                                                          \
-    static void set_##field(Object *obj, bool value, Error **errp)             \
-    {                                                                          \
-        VsmManager *m = VSM_MANAGER(obj);                                      \
-                                                                               \
-        if (may_change(m, name, errp)) {                                       \
-            m->field = value;                                                  \
-        }                                                                      \
-    }
-
-STRING_PROPERTY(attester_address, "attester")
-STRING_PROPERTY(tcti, "tcti")
-STRING_PROPERTY(state_dir, "state-dir")
-STRING_PROPERTY(secret, "secret")
-STRING_PROPERTY(operator_key, "operator-key")
-STRING_PROPERTY(pcrs, "pcrs")
-BOOL_PROPERTY(require_sealed, "require-sealed")
-BOOL_PROPERTY(allow_unmeasured_boot, "allow-unmeasured-boot")
-
-static void get_number(
-    Object *obj, Visitor *v, const char *name, void *opaque, Error **errp)
-{
-    uint32_t *field = (uint32_t *)((char *)obj + (uintptr_t)opaque);
-
-    visit_type_uint32(v, name, field, errp);
-}
-
-static void set_number(
-    Object *obj, Visitor *v, const char *name, void *opaque, Error **errp)
-{
-    uint32_t *field = (uint32_t *)((char *)obj + (uintptr_t)opaque);
-    uint32_t value;
-
-    if (may_change(VSM_MANAGER(obj), name, errp) &&
-        visit_type_uint32(v, name, &value, errp)) {
-        *field = value;
-    }
-}
-
-static int get_on_mismatch(Object *obj, Error **errp)
-{
-    return VSM_MANAGER(obj)->on_mismatch;
-}
-
-static void set_on_mismatch(Object *obj, int value, Error **errp)
-{
-    VsmManager *m = VSM_MANAGER(obj);
-
-    if (may_change(m, "on-mismatch", errp)) {
-        m->on_mismatch = value;
-    }
-}
-
 static void vsm_manager_class_init(ObjectClass *oc, void *data)
 {
     UserCreatableClass *ucc = USER_CREATABLE_CLASS(oc);
 
     ucc->complete = vsm_manager_complete;
     ucc->can_be_deleted = vsm_manager_can_be_deleted;
-
-    object_class_property_add_str(oc, "attester", get_attester_address,
-                                  set_attester_address);
-    object_class_property_add_str(oc, "tcti", get_tcti, set_tcti);
-    object_class_property_add_str(oc, "state-dir", get_state_dir,
-                                  set_state_dir);
-    object_class_property_add_str(oc, "secret", get_secret, set_secret);
-    object_class_property_add_str(oc, "operator-key", get_operator_key,
-                                  set_operator_key);
-    object_class_property_add_str(oc, "pcrs", get_pcrs, set_pcrs);
-    object_class_property_add_bool(oc, "require-sealed", get_require_sealed,
-                                   set_require_sealed);
-    object_class_property_add_bool(oc, "allow-unmeasured-boot",
-                                   get_allow_unmeasured_boot,
-                                   set_allow_unmeasured_boot);
-    object_class_property_add(oc, "nv-burst", "uint32", get_number, set_number,
-                              NULL, (void *)offsetof(VsmManager, nv_burst));
-    object_class_property_add(oc, "nv-interval-ms", "uint32", get_number,
-                              set_number, NULL,
-                              (void *)offsetof(VsmManager, nv_interval_ms));
-    object_class_property_add_enum(oc, "on-mismatch", "VsmMismatchAction",
-                                   &VsmMismatchAction_lookup, get_on_mismatch,
-                                   set_on_mismatch);
+    vsm_properties_add(oc);
 }
