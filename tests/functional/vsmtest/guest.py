@@ -191,18 +191,28 @@ class Guest(VsmCommands):
             self._process = subprocess.Popen(
                 self.argv(loadvm, paused), stdin=subprocess.DEVNULL,
                 stdout=errors, stderr=errors)
-        wait.until("QEMU's monitor", lambda: (self.home / "qmp").exists() or
-                   self._process.poll() is not None, timeout=30)
         try:
-            self.qmp = Qmp(self.home / "qmp")
-            self.qmp2 = Qmp(self.home / "qmp2")
-            self.serial = Serial(self.home / "serial")
+            self.qmp = self._connect(Qmp, "qmp")
+            self.qmp2 = self._connect(Qmp, "qmp2")
+            self.serial = self._connect(Serial, "serial")
         except (OSError, Closed) as error:
             self._process.wait(30)
             raise Exited(self.stderr()) from error
         if boot and not paused and not loadvm:
             self.serial.wait_ready()
         return self
+
+    def _connect(self, channel, name):
+        """A socket file is there a moment before QEMU listens on it."""
+        def attempt():
+            try:
+                return channel(self.home / name)
+            except (FileNotFoundError, ConnectionRefusedError):
+                if self._process.poll() is not None:
+                    raise
+                return None
+
+        return wait.until(f"QEMU's socket {name}", attempt, timeout=60)
 
     def stderr(self):
         """What QEMU wrote to its standard error."""

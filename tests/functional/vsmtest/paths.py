@@ -65,7 +65,7 @@ def guest_file(flavour, name):
 
 def run(argv, check=True, timeout=120, **options):
     """Runs argv and returns the finished process; output is text."""
-    options.setdefault("text", True)
+    options.setdefault("errors", "replace")     # so output is text
     done = subprocess.run(argv, stdin=options.pop("stdin", subprocess.DEVNULL)
                           if "input" not in options else None,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
