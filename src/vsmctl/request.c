@@ -75,7 +75,7 @@ char *read_text_file(const char *path, gsize max, GError **error)
                     path);
         return NULL;
     }
-    text = g_strndup(data, size);
+    text = g_strndup(size > 0 ? data : "", size); /* NULL data when empty */
     if (g_str_has_suffix(text, "\n")) {
         text[strlen(text) - 1] = '\0';
     }
