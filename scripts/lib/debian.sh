@@ -35,6 +35,8 @@ write_sources() {
 # After this, apt-get works on the private lists.
 private_apt() {
     local log=$build/log/apt.log
+    # A second call would look for the mirror in the private configuration.
+    [ "${APT_CONFIG:-}" != "$apt_dir/apt.conf" ] || return 0
     mkdir -p "$apt_dir"/{state/lists/partial,cache/archives/partial}
     write_sources >"$apt_dir/sources.list"
     cat >"$apt_dir/apt.conf" <<EOT
