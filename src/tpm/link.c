@@ -10,6 +10,7 @@
 #include <tss2/tss2_tctildr.h>
 #include <tss2/tss2_tpm2_types.h>
 #include "crypto/secret.h"
+#include "tpm/pin.h"
 
 /* The largest command or response: TPM2_MAX_COMMAND_SIZE is 4096. */
 #define BUFFER_BYTES 4096
@@ -74,8 +75,13 @@ static void link_unref(VsmTpmLink *link)
 static TSS2_RC
 loader_open(const char *text, TSS2_TCTI_CONTEXT **ret, gpointer opaque)
 {
+    TSS2_RC rc = Tss2_TctiLdr_Initialize(text, ret);
+
     (void)opaque;
-    return Tss2_TctiLdr_Initialize(text, ret);
+    if (rc == TSS2_RC_SUCCESS) {
+        vsm_tpm_pin_transports();
+    }
+    return rc;
 }
 
 static void loader_close(TSS2_TCTI_CONTEXT *tcti, gpointer opaque)
