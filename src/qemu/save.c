@@ -23,7 +23,7 @@
  * Upper bound of a record beside what grows with RAM: manifest, documents,
  * digests of the skeleton; bytes.
  */
-#define RECORD_BYTES (16 * 1024 * 1024)
+#define RECORD_BYTES (8 * 1024 * 1024)
 /* Leaf and, at the very worst, a run of its own in the map; bytes a page.  */
 #define RECORD_BYTES_PER_PAGE (48 + 24)
 
