@@ -268,7 +268,8 @@ def test_state_directory_that_cannot_be_made(machines):
     guest = machines.new()
     guest.create()
     guest.state_dir.rmdir()
-    guest.state_dir.write_text("a file")
+    (guest.home / "a-file").write_text("")
+    guest.state_dir = guest.home / "a-file" / "state"
     with pytest.raises(Exited, match=str(guest.state_dir)):
         guest.start(boot=False)
 

@@ -43,7 +43,11 @@ def two_disks():
 def killed(guest, line, point):
     """Runs a command during which QEMU is killed at that point."""
     code, count, after = point
-    guest.tpm.proxy.act(code, guest.kill_process, count, after)
+    def kill():
+        guest.kill_process()
+        return True
+
+    guest.tpm.proxy.act(code, kill, count, after)
     with pytest.raises((Closed, OSError)):
         guest.qmp.hmp(line)
     wait.until("QEMU's end", lambda: not guest.alive())

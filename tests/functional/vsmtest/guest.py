@@ -104,7 +104,8 @@ class Guest(VsmCommands):
             if not disk.exists():
                 paths.run([paths.qemu_img(), "create", "-q", "-f", "qcow2",
                            str(disk), "64M"])
-        self.state_dir.mkdir(mode=0o700, exist_ok=True)
+        if self.state_dir.parent.is_dir():
+            self.state_dir.mkdir(mode=0o700, exist_ok=True)
         if not self.tpm.running():
             self.tpm.start()
         return self

@@ -88,7 +88,8 @@ class Proxy:
         """Calls action at the count-th command of that code.
 
         Before the TPM sees the command, or after it has done it but before
-        the client gets the answer.
+        the client gets the answer.  An action that returns True before ends
+        the connection: the TPM never sees the command.
         """
         self._actions[code, after] = [count, action]
 
@@ -98,7 +99,8 @@ class Proxy:
             wanted[0] -= 1
             if wanted[0] == 0:
                 del self._actions[code, after]
-                wanted[1]()
+                return wanted[1]()
+        return False
 
     # Relay
 
@@ -172,7 +174,8 @@ class Proxy:
             code, = struct.unpack(">I", command[6:10])
             self._open.wait()
             self.commands.append(code)
-            self._call(code, after=False)
+            if self._call(code, after=False):
+                raise ConnectionError("command dropped on purpose")
             error = self._errors.get(code)
             if error and error[1]:
                 error[1] -= 1
