@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
+import pathlib
 import time
 
 import pytest
@@ -203,14 +204,20 @@ def test_a_pcr_that_is_not_bound_changes_nothing(paused):
     assert paused.attest("boot").result == "match"
 
 
-def test_another_qemu_binary_is_refused(machines, golden, tmp_path):
-    other = tmp_path / "qemu-system-x86_64"
-    other.write_bytes(open(golden.argv()[0], "rb").read() + b"\0")
+def test_another_qemu_binary_is_refused(machines, golden):
+    genuine = pathlib.Path(golden.argv()[0])
+    # beside the genuine one, where it finds the same firmware
+    other = genuine.with_name("qemu-system-x86_64-other")
+    other.write_bytes(genuine.read_bytes() + b"\0")
     other.chmod(0o755)
-    guest = machines.copy(golden, qemu=str(other))
-    guest.start()
-    refused(guest, "hypervisor")
-    assert guest.status() == "running"
+    try:
+        guest = machines.copy(golden, qemu=str(other))
+        guest.start()
+        refused(guest, "hypervisor")
+        assert guest.status() == "running"
+        guest.quit()
+    finally:
+        other.unlink()
 
 
 @pytest.mark.parametrize("changes, word", [
