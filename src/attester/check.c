@@ -229,6 +229,10 @@ bool vsm_check_finish(VsmCheck *check, VsmVerdict **ret, GError **error)
                     "the check has an answer");
         return false;
     }
+    if (!stored) {
+        vsm_manifest_order_like(check->manifest,
+                                vsm_stored_manifest(check->stored));
+    }
     if (!put_measured(check, error)) {
         return false;
     }

@@ -167,3 +167,38 @@ const VsmManifestSection *vsm_manifest_find(const VsmManifest *manifest,
 
     return g_hash_table_lookup(manifest->names, name);
 }
+
+/* Where @section stands in the order; G_MAXUINT if it does not. */
+static guint rank(GHashTable *order, const VsmManifestSection *section)
+{
+    g_autofree char *name = vsm_section_name(section->idstr, section->instance);
+    gpointer place;
+
+    if (!g_hash_table_lookup_extended(order, name, NULL, &place)) {
+        return G_MAXUINT;
+    }
+    return GPOINTER_TO_UINT(place);
+}
+
+static gint by_rank(gconstpointer a, gconstpointer b, gpointer order)
+{
+    guint first = rank(order, *(VsmManifestSection *const *)a);
+    guint second = rank(order, *(VsmManifestSection *const *)b);
+
+    return first < second ? -1 : first > second;
+}
+
+void vsm_manifest_order_like(VsmManifest *manifest, const VsmManifest *sealed)
+{
+    g_autoptr(GHashTable) order =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+    for (guint i = 0; i < sealed->sections->len; i++) {
+        const VsmManifestSection *section = sealed->sections->pdata[i];
+
+        g_hash_table_insert(order,
+                            vsm_section_name(section->idstr, section->instance),
+                            GUINT_TO_POINTER(i));
+    }
+    g_ptr_array_sort_with_data(manifest->sections, by_rank, order);
+}

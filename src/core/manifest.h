@@ -60,6 +60,15 @@ GBytes *vsm_manifest_encode(const VsmManifest *manifest, GError **error);
  */
 VsmManifest *vsm_manifest_decode(GBytes *bytes, GError **error);
 
+/**
+ * vsm_manifest_order_like:
+ *
+ * Puts the sections of @manifest into the order of @sealed; those that @sealed
+ * has not come last.  A save writes some sections early (virtio-mem's), a visit
+ * of a stopped VM does not: in what order sections come is no state.
+ */
+void vsm_manifest_order_like(VsmManifest *manifest, const VsmManifest *sealed);
+
 /* NULL if there is none. */
 const VsmManifestSection *vsm_manifest_find(const VsmManifest *manifest,
                                             const char *idstr,

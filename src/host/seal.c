@@ -28,8 +28,8 @@ static bool no_space(GError **error,
                      guint64 need)
 {
     g_set_error(error, VSM_ERROR, VSM_ERROR_NO_SPACE,
-                "VM %s: %s: the snapshot's record may need %" G_GUINT64_FORMAT
-                " bytes and %" G_GUINT64_FORMAT
+                "VM %s: %s: no space: the snapshot's record may need "
+                "%" G_GUINT64_FORMAT " bytes and %" G_GUINT64_FORMAT
                 " are left; remove snapshots, or make room",
                 uuid, why, need, have);
     return false;

@@ -133,7 +133,7 @@ def test_mismatch_after_a_link_went_down(paused):
 def test_match_with_every_device(machines, machine):
     guest = machines.new(machine=machine, machine_options="hpet=off",
                          memory_mib=192, vcpus=2, flavour="full", vtpm=True,
-                         devices=WIDE).start()
+                         devices=WIDE, extra=("-rtc", "clock=vm")).start()
     drivers = guest.serial.ask("devices")
     for driver in ("e1000e", "xhci_hcd", "ahci", "virtio_net", "virtio_blk",
                    "virtio_rng", "usbhid", "tpm0"):

@@ -300,6 +300,36 @@ static void test_equal_manifests_compare_equal(void)
     g_assert_cmpuint(comparison->masked->len, >, 0);
 }
 
+static VsmManifest *sections_in_order(const char *const *names)
+{
+    VsmManifest *manifest = vsm_manifest_new();
+
+    for (; *names; names++) {
+        VsmSection section = {.idstr = *names, .kind = VSM_SECTION_DEVICE};
+
+        g_assert_true(vsm_manifest_add_section(
+            manifest, &section, (const guint8 *)*names, 1, NULL));
+    }
+    return manifest;
+}
+
+static void test_order_of_a_visit_is_no_state(void)
+{
+    const char *const saved[] = {"early", "a", "b", NULL};
+    const char *const visited[] = {"new", "a", "early", "b", NULL};
+    const char *const wanted[] = {"early", "a", "b", "new", NULL};
+    g_autoptr(VsmManifest) sealed = sections_in_order(saved);
+    g_autoptr(VsmManifest) measured = sections_in_order(visited);
+
+    vsm_manifest_order_like(measured, sealed);
+    g_assert_cmpuint(measured->sections->len, ==, 4);
+    for (guint i = 0; i < measured->sections->len; i++) {
+        const VsmManifestSection *section = measured->sections->pdata[i];
+
+        g_assert_cmpstr(section->idstr, ==, wanted[i]);
+    }
+}
+
 static void test_each_difference_is_named(void)
 {
     for (guint i = 0; i < 6; i++) {
@@ -392,6 +422,8 @@ int main(int argc, char **argv)
                     test_masks_that_are_found_stay_inside);
     g_test_add_func("/compare/equal-manifests-compare-equal",
                     test_equal_manifests_compare_equal);
+    g_test_add_func("/compare/order-of-a-visit-is-no-state",
+                    test_order_of_a_visit_is_no_state);
     g_test_add_func("/compare/each-difference-is-named",
                     test_each_difference_is_named);
     g_test_add_func("/compare/accepted-forms-only-of-the-table",
