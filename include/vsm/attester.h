@@ -188,55 +188,94 @@ typedef struct {
 struct _VsmAttesterInterface {
     GTypeInterface parent;
 
-    bool (*status)(VsmAttester *self, const VsmVm *vm, VsmStatus **ret,
-                   GCancellable *cancel, GError **error);
+    bool (*status)(VsmAttester *self,
+                   const VsmVm *vm,
+                   VsmStatus **ret,
+                   GCancellable *cancel,
+                   GError **error);
     /* This VM's VsmRecords: listed, and debris that has a mark. */
-    bool (*list)(VsmAttester *self, GPtrArray **ret, GCancellable *cancel,
+    bool (*list)(VsmAttester *self,
+                 GPtrArray **ret,
+                 GCancellable *cancel,
                  GError **error);
     /* BOOT, NO_SPACE, LIMIT, INVALID; makes the folder and the SSK. */
-    bool (*seal_begin)(VsmAttester *self, const VsmSealRequest *request,
-                       char **ret_id, GCancellable *cancel, GError **error);
+    bool (*seal_begin)(VsmAttester *self,
+                       const VsmSealRequest *request,
+                       char **ret_id,
+                       GCancellable *cancel,
+                       GError **error);
     /*
      * Appends only, at most VSM_CHUNK_BYTES; in a seal to the record, in a
      * check to the measured document.
      */
-    bool (*put)(VsmAttester *self, VsmPart part, guint64 offset, GBytes *bytes,
-                GCancellable *cancel, GError **error);
+    bool (*put)(VsmAttester *self,
+                VsmPart part,
+                guint64 offset,
+                GBytes *bytes,
+                GCancellable *cancel,
+                GError **error);
     /* Decodes manifest and stream, checks sizes, seals, makes durable. */
-    bool (*seal_finish)(VsmAttester *self, const VsmContainer *container,
-                        const char *scope_reason, GCancellable *cancel,
+    bool (*seal_finish)(VsmAttester *self,
+                        const VsmContainer *container,
+                        const char *scope_reason,
+                        GCancellable *cancel,
                         GError **error);
     /* IN_DOUBT: the outcome is not known, touch nothing. */
-    bool (*commit)(VsmAttester *self, VsmRecord **ret, GCancellable *cancel,
+    bool (*commit)(VsmAttester *self,
+                   VsmRecord **ret,
+                   GCancellable *cancel,
                    GError **error);
     /* NOT_FOUND, BOOT, HYPERVISOR, CONFIG, TAMPERED, REPLAYED, LIMIT. */
-    bool (*check_begin)(VsmAttester *self, const VsmCheckRequest *request,
-                        VsmRecord **ret, GCancellable *cancel, GError **error);
+    bool (*check_begin)(VsmAttester *self,
+                        const VsmCheckRequest *request,
+                        VsmRecord **ret,
+                        GCancellable *cancel,
+                        GError **error);
     /* Manifest, stream and scope are verified; the other parts are not. */
-    bool (*get)(VsmAttester *self, VsmPart part, guint64 offset, gsize bytes,
-                GBytes **ret, GCancellable *cancel, GError **error);
+    bool (*get)(VsmAttester *self,
+                VsmPart part,
+                guint64 offset,
+                gsize bytes,
+                GBytes **ret,
+                GCancellable *cancel,
+                GError **error);
     /* Compares, and reports when the check had a nonce. */
-    bool (*check_finish)(VsmAttester *self, const VsmMeasured *measured,
-                         VsmVerdict **ret, GCancellable *cancel,
+    bool (*check_finish)(VsmAttester *self,
+                         const VsmMeasured *measured,
+                         VsmVerdict **ret,
+                         GCancellable *cancel,
                          GError **error);
     /* Ends the transaction; harmless without one. */
     void (*abort)(VsmAttester *self);
     /* Commits a catalogue without it; IN_DOUBT. */
-    bool (*remove)(VsmAttester *self, const char *id, GCancellable *cancel,
+    bool (*remove)(VsmAttester *self,
+                   const char *id,
+                   GCancellable *cancel,
                    GError **error);
     /* Drops a debris folder; BUSY if listed. */
-    bool (*forget)(VsmAttester *self, const char *id, GCancellable *cancel,
+    bool (*forget)(VsmAttester *self,
+                   const char *id,
+                   GCancellable *cancel,
                    GError **error);
 };
 
-bool vsm_attester_status(VsmAttester *self, const VsmVm *vm, VsmStatus **ret,
-                         GCancellable *cancel, GError **error);
-bool vsm_attester_list(VsmAttester *self, GPtrArray **ret, GCancellable *cancel,
+bool vsm_attester_status(VsmAttester *self,
+                         const VsmVm *vm,
+                         VsmStatus **ret,
+                         GCancellable *cancel,
+                         GError **error);
+bool vsm_attester_list(VsmAttester *self,
+                       GPtrArray **ret,
+                       GCancellable *cancel,
                        GError **error);
-bool vsm_attester_remove(VsmAttester *self, const char *id,
-                         GCancellable *cancel, GError **error);
-bool vsm_attester_forget(VsmAttester *self, const char *id,
-                         GCancellable *cancel, GError **error);
+bool vsm_attester_remove(VsmAttester *self,
+                         const char *id,
+                         GCancellable *cancel,
+                         GError **error);
+bool vsm_attester_forget(VsmAttester *self,
+                         const char *id,
+                         GCancellable *cancel,
+                         GError **error);
 
 void vsm_disk_free(VsmDisk *disk);
 void vsm_container_clear(VsmContainer *container);

@@ -78,7 +78,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmHypervisor, vsm_hypervisor_free)
  * @uuid: of the only VM that this attester serves
  * @hypervisor: (transfer full): measured in @uuid's process
  */
-VsmAttester *vsm_local_attester_new(VsmHost *host, const char *uuid,
+VsmAttester *vsm_local_attester_new(VsmHost *host,
+                                    const char *uuid,
                                     VsmHypervisor *hypervisor);
 
 #pragma GCC visibility pop

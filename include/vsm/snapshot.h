@@ -28,9 +28,11 @@ typedef struct _VsmCheck VsmCheck;
  * Asks the attester for a new record before the VM stops.  Errors: BOOT,
  * BUSY, NO_SPACE, LIMIT, INVALID and those of every attester call.
  */
-VsmSealing *vsm_sealing_begin(VsmAttester *attester, VsmPool *pool,
+VsmSealing *vsm_sealing_begin(VsmAttester *attester,
+                              VsmPool *pool,
                               const VsmSealRequest *request,
-                              GCancellable *cancel, GError **error);
+                              GCancellable *cancel,
+                              GError **error);
 
 /* The id of the record being made: 32 hex digits; borrowed. */
 const char *vsm_sealing_id(VsmSealing *sealing);
@@ -41,8 +43,10 @@ const char *vsm_sealing_id(VsmSealing *sealing);
  * After the VM stopped and before the stream is fed: geometry and absent
  * ranges of all migratable blocks, copied.  @host is not used.
  */
-bool vsm_sealing_set_ram(VsmSealing *sealing, const VsmRamBlock *blocks,
-                         guint n_blocks, GError **error);
+bool vsm_sealing_set_ram(VsmSealing *sealing,
+                         const VsmRamBlock *blocks,
+                         guint n_blocks,
+                         GError **error);
 
 /* The save's stream; borrowed.  It puts finished leaves by itself. */
 VsmStream *vsm_sealing_stream(VsmSealing *sealing);
@@ -52,8 +56,10 @@ VsmStream *vsm_sealing_stream(VsmSealing *sealing);
  * @scope: the scope document, or NULL
  * @reason: why there is none; NULL when @scope is given
  */
-bool vsm_sealing_set_scope(VsmSealing *sealing, GBytes *scope,
-                           const char *reason, GError **error);
+bool vsm_sealing_set_scope(VsmSealing *sealing,
+                           GBytes *scope,
+                           const char *reason,
+                           GError **error);
 
 /**
  * vsm_sealing_finish:
@@ -62,7 +68,8 @@ bool vsm_sealing_set_scope(VsmSealing *sealing, GBytes *scope,
  * Completes the documents and has the digest sealed.  On return the record is
  * durable but unlisted: no snapshot exists yet.  Calls vsm_stream_finish().
  */
-bool vsm_sealing_finish(VsmSealing *sealing, const VsmContainer *container,
+bool vsm_sealing_finish(VsmSealing *sealing,
+                        const VsmContainer *container,
                         GError **error);
 
 /**
@@ -89,8 +96,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmSealing, vsm_sealing_free)
  * HYPERVISOR, CONFIG, TAMPERED, REPLAYED, LIMIT and those of every attester
  * call.
  */
-VsmCheck *vsm_check_begin(VsmAttester *attester, VsmPool *pool,
-                          const VsmCheckRequest *request, GCancellable *cancel,
+VsmCheck *vsm_check_begin(VsmAttester *attester,
+                          VsmPool *pool,
+                          const VsmCheckRequest *request,
+                          GCancellable *cancel,
                           GError **error);
 
 const VsmRecord *vsm_check_record(VsmCheck *check); /* borrowed */
@@ -105,8 +114,11 @@ VsmRecheck *vsm_check_recheck(VsmCheck *check); /* borrowed */
  * caller has stopped the VM.  false only if it was not measured (CANCELLED,
  * CRYPTO, LIMIT): a difference is a finding, not an error.
  */
-bool vsm_check_ram(VsmCheck *check, const VsmRamBlock *blocks, guint n_blocks,
-                   GCancellable *cancel, GError **error);
+bool vsm_check_ram(VsmCheck *check,
+                   const VsmRamBlock *blocks,
+                   guint n_blocks,
+                   GCancellable *cancel,
+                   GError **error);
 
 /**
  * vsm_check_section:
@@ -114,8 +126,10 @@ bool vsm_check_ram(VsmCheck *check, const VsmRamBlock *blocks, guint n_blocks,
  *
  * Adds a section to the measured manifest, in the order of a save.
  */
-bool vsm_check_section(VsmCheck *check, const VsmSection *section,
-                       GBytes *payload, GError **error);
+bool vsm_check_section(VsmCheck *check,
+                       const VsmSection *section,
+                       GBytes *payload,
+                       GError **error);
 
 /**
  * vsm_check_accept:
@@ -124,8 +138,10 @@ bool vsm_check_section(VsmCheck *check, const VsmSection *section,
  * its bytes were loaded, for sections that libvsm's table allows; kept in this
  * process for later checks of the same snapshot (see vsm_accepted_*).
  */
-bool vsm_check_accept(VsmCheck *check, const VsmSection *section,
-                      GBytes *payload, GError **error);
+bool vsm_check_accept(VsmCheck *check,
+                      const VsmSection *section,
+                      GBytes *payload,
+                      GError **error);
 
 /**
  * vsm_check_take_accepted:
