@@ -51,7 +51,8 @@ static void attest_hold(void *opaque)
     }
     error_setg(&a->blocker, "The VM is being attested (job '%s')",
                m->op.job_id);
-    if (migrate_add_blocker(&a->blocker, &a->err) < 0) {
+    /* For a while only, so -only-migratable does not object.  */
+    if (migrate_add_blocker_internal(&a->blocker, &a->err) < 0) {
         m->op.code = VSM_ERROR_BUSY;
         return;
     }
@@ -93,8 +94,10 @@ static void attest_resume(void *opaque)
     qemu_unregister_reset(note_reset, a);
     migrate_del_blocker(&a->blocker);
     a->m->hold = false;
-    if (runstate_is_live(a->state) && runstate_check(RUN_STATE_PAUSED) &&
-        !a->m->quitting) {
+    /* A reset of a stopped VM leaves it in PRELAUNCH.  */
+    if (runstate_is_live(a->state) && !a->m->quitting &&
+        (runstate_check(RUN_STATE_PAUSED) ||
+         (a->was_reset && runstate_check(RUN_STATE_PRELAUNCH)))) {
         vm_resume(a->state);
     }
 }

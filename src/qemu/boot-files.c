@@ -10,11 +10,13 @@
 #include "exec/ramblock.h"
 #include "exec/ramlist.h"
 #include "hw/boards.h"
+#include "hw/loader.h"
 #include "qapi/error.h"
 #include "qemu/config-file.h"
 #include "qemu/option.h"
 #include "qemu/option_int.h"
 #include "qemu/rcu.h"
+#include "qemu/units.h"
 #include "config.h"
 
 static bool add_digest(GPtrArray *lines,
@@ -49,6 +51,17 @@ add_file(GPtrArray *lines, const char *what, const char *path, Error **errp)
                       g_mapped_file_get_length(file), errp);
 }
 
+/*
+ * A BIOS is copied into RAM by the first reset, which comes after the machine
+ * is done; until then its bytes are the loader's.
+ */
+static const void *bios_bytes(RAMBlock *rb)
+{
+    uint64_t bytes = qemu_ram_get_used_length(rb);
+
+    return rom_ptr(4 * GiB - bytes, bytes) ?: qemu_ram_get_host_addr(rb);
+}
+
 /* Flash 1 holds the guest's variables and changes; flash 0 is code.  */
 static bool add_firmware(GPtrArray *lines, Error **errp)
 {
@@ -59,9 +72,11 @@ static bool add_firmware(GPtrArray *lines, Error **errp)
     {
         const char *idstr = qemu_ram_get_idstr(rb);
         g_autofree char *what = g_strdup_printf("firmware %s", idstr);
+        bool bios = !strcmp(idstr, "pc.bios");
 
-        if ((!strcmp(idstr, "pc.bios") || !strcmp(idstr, "system.flash0")) &&
-            !add_digest(lines, what, qemu_ram_get_host_addr(rb),
+        if ((bios || !strcmp(idstr, "system.flash0")) &&
+            !add_digest(lines, what,
+                        bios ? bios_bytes(rb) : qemu_ram_get_host_addr(rb),
                         qemu_ram_get_used_length(rb), errp)) {
             return false;
         }

@@ -112,6 +112,7 @@ static int coroutine_fn job_run(Job *common, Error **errp)
         vsm_op_refused(m, job->changed, err);
         error_propagate(errp, err);
     }
+    job->ended = true;
     vsm_op_end(m);
     return answer ? 0 : -1;
 }
@@ -121,6 +122,9 @@ static bool job_cancelled(Job *common, bool force)
 {
     VsmJob *job = container_of(common, VsmJob, common);
 
+    if (job->committed || job->ended) {
+        return false; /* the result stands */
+    }
     if (job->m->op.cancel) {
         g_cancellable_cancel(job->m->op.cancel);
     }

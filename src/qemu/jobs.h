@@ -22,6 +22,8 @@ typedef struct VsmJob {
     uint64_t hashed; /* of the pool, when progress was last told */
     uint64_t hashed_base; /* when the job began */
     bool changed; /* the VM is no longer what it was */
+    bool committed; /* goes on to its end, a cancel comes too late */
+    bool ended; /* the operation under way may be another's */
 } VsmJob;
 
 typedef struct VsmJobRequest {

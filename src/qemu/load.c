@@ -21,6 +21,7 @@
 
 struct VsmLoad {
     bool prepared; /* by vsm-rollback, whose job ends it */
+    bool begun; /* the prepared load; any other one is not it */
     bool unsealed; /* allowed by require-sealed=off */
     bool changed; /* VM or disks are no longer what they were */
     VsmCheck *check; /* NULL if @unsealed */
@@ -143,7 +144,8 @@ bool vsm_load_begin(VsmManager *m, const SnapshotRequest *request, Error **errp)
     const QEMUSnapshotInfo *entry;
     Error *err = NULL;
 
-    if (m->load && m->load->prepared) {
+    if (m->load && m->load->prepared && !m->load->begun) {
+        m->load->begun = true;
         return resolve(m, request, &entry, errp);
     }
     if (!vsm_op_begin(m, VSM_STATE_LOAD, VSM_OPERATION_LOAD, request->name,
@@ -224,8 +226,11 @@ static bool verify_loaded(VsmManager *m, Error **errp)
     return true;
 }
 
-/* Why QEMU's loader failed, if it was the channel's doing.  */
-static void loader_failed(VsmManager *m, int ret, Error **errp)
+/*
+ * Why QEMU's loader failed, if it was the channel's doing.  @known: the command
+ * has an error already.
+ */
+static void loader_failed(VsmManager *m, int ret, bool known, Error **errp)
 {
     const GError *error =
         m->load->channel ? vsm_load_channel_error(m->load->channel) : NULL;
@@ -234,8 +239,9 @@ static void loader_failed(VsmManager *m, int ret, Error **errp)
         vsm_fail(m, error->code, errp, "%s", error->message);
     } else {
         vsm_fail(m, VSM_ERROR_STORE, errp,
-                 "QEMU could not load the VM state: %s; the log says more",
-                 strerror(-ret));
+                 "QEMU did not load the VM state: %s; %s", strerror(-ret),
+                 known ? "the command's own error says why"
+                       : "the log says more");
     }
 }
 
@@ -246,7 +252,7 @@ bool vsm_load_end(VsmManager *m, bool changed, int ret, Error **errp)
     trace_vsm_load_end(changed, ret);
     m->load->changed = changed;
     if (ret < 0) {
-        loader_failed(m, ret, &err);
+        loader_failed(m, ret, !errp, &err);
         if (errp && changed) {
             error_propagate(errp, error_copy(err));
         }

@@ -5,6 +5,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "hw/qdev-core.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
@@ -13,6 +14,7 @@
 #include "qemu-version.h"
 #include "qom/object_interfaces.h"
 #include "system/runstate.h"
+#include "system/runstate-action.h"
 #include "system/system.h"
 #include "answers.h"
 #include "call.h"
@@ -120,25 +122,36 @@ char *vsm_describe_vm(VsmManager *m, VsmVm *vm)
  * The machine is there, the disks are open, no guest instruction has run, and
  * -loadvm comes later: sweep what a crash left behind.
  */
+static bool machine_done(VsmManager *m, Error **errp)
+{
+    ERRP_GUARD();
+
+    m->boot_files = vsm_config_boot_files(errp);
+    if (*errp) {
+        return false;
+    }
+    if (!vsm_settle(m, errp) || !vsm_refresh_status(m, errp)) {
+        error_prepend(errp, "cannot ask the attester: ");
+        return false;
+    }
+    return true;
+}
+
 static void vsm_machine_done(Notifier *notifier, void *data)
 {
-    VsmManager *m = container_of(notifier, VsmManager, machine_done);
     Error *err = NULL;
 
-    m->boot_files = vsm_config_boot_files(&err);
-    if (err) {
+    if (!machine_done(container_of(notifier, VsmManager, machine_done), &err)) {
         error_reportf_err(err, "vsm: ");
-        exit(EXIT_FAILURE);
-    }
-    if (!vsm_settle(m, &err) || !vsm_refresh_status(m, &err)) {
-        error_reportf_err(err, "vsm: cannot ask the attester: ");
         exit(EXIT_FAILURE);
     }
 }
 
 static void vsm_shutdown(Notifier *notifier, void *data)
 {
-    container_of(notifier, VsmManager, shutdown)->quitting = true;
+    /* Under -no-shutdown the VM is only stopped, and may run again.  */
+    container_of(notifier, VsmManager, shutdown)->quitting =
+        shutdown_action != SHUTDOWN_ACTION_PAUSE;
 }
 
 static bool check_properties(VsmManager *m, Error **errp)
@@ -223,12 +236,19 @@ static void vsm_manager_complete(UserCreatable *uc, Error **errp)
         return;
     }
     trace_vsm_manager_complete(m->id, m->uuid, m->tcti, m->state_dir);
+    /* Added to a machine that is there: a failure must not end the guest.  */
+    if (phase_check(PHASE_MACHINE_READY)) {
+        if (!machine_done(m, errp)) {
+            return;
+        }
+    } else {
+        m->machine_done.notify = vsm_machine_done;
+        qemu_add_machine_init_done_notifier(&m->machine_done);
+    }
     m->completed = true;
     the_manager = m;
     vsm_guard_register();
     vsm_hmp_register();
-    m->machine_done.notify = vsm_machine_done;
-    qemu_add_machine_init_done_notifier(&m->machine_done);
     m->shutdown.notify = vsm_shutdown;
     qemu_register_shutdown_notifier(&m->shutdown);
 }
@@ -257,7 +277,9 @@ static void vsm_manager_finalize(Object *obj)
     if (the_manager == m) {
         the_manager = NULL;
         vsm_guard_unregister();
-        qemu_remove_machine_init_done_notifier(&m->machine_done);
+        if (m->machine_done.notify) {
+            qemu_remove_machine_init_done_notifier(&m->machine_done);
+        }
     }
     vsm_answers_clear(m);
     g_clear_pointer(&m->accepted, vsm_accepted_free);

@@ -1,18 +1,25 @@
 /*
  * The first pass over a stored snapshot: every byte is compared
  *
- * The guest may run meanwhile, so hashing and waiting for it happen in worker
- * threads, without the BQL.
+ * Hashing, and waiting for it, happen in worker threads, without the BQL.  In a
+ * job the guest runs on meanwhile.  In a hook of loadvm or snapshot-load the
+ * main thread waits with the BQL held: the guest is not stopped, but a vCPU
+ * that needs the BQL waits too, and so do the monitors.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "qemu/osdep.h"
+#include "block/block_int.h"
 #include "qapi/error.h"
+#include "qemu/coroutine.h"
+#include "qemu/timer.h"
 #include "call.h"
 #include "pass.h"
 #include "reader.h"
 #include "trace.h"
+
+#define DRAINED_POLL_MS 10
 
 typedef struct Feed {
     VsmCheck *check;
@@ -39,6 +46,18 @@ static bool finish_worker(void *opaque, GError **error)
     return vsm_stream_finish(vsm_check_stream(feed->check), error);
 }
 
+/*
+ * A drained section waits for this pass's requests, and nothing else keeps new
+ * ones from coming.  A hook reads within a drained section of its own.
+ */
+static void wait_while_drained(VsmManager *m, BlockDriverState *bs)
+{
+    while (qemu_in_coroutine() && qatomic_read(&bs->quiesce_counter) &&
+           !g_cancellable_is_cancelled(m->op.cancel)) {
+        qemu_co_sleep_ns(QEMU_CLOCK_REALTIME, DRAINED_POLL_MS * SCALE_MS);
+    }
+}
+
 static bool pass(VsmManager *m,
                  VsmCheck *check,
                  BlockDriverState *bs,
@@ -53,8 +72,14 @@ static bool pass(VsmManager *m,
     trace_vsm_pass(snapshot_id, bytes);
     for (;; feed.index++) {
         Error *err = NULL;
-        g_autoptr(GBytes) chunk = vsm_reader_next(reader, &err);
+        g_autoptr(GBytes) chunk = NULL;
 
+        wait_while_drained(m, bs);
+        if (g_cancellable_is_cancelled(m->op.cancel)) {
+            vsm_fail(m, VSM_ERROR_CANCELLED, errp, "Cancelled");
+            return false;
+        }
+        chunk = vsm_reader_next(reader, &err);
         if (err) {
             m->op.code = VSM_ERROR_STORE;
             error_propagate(errp, err);
@@ -62,10 +87,6 @@ static bool pass(VsmManager *m,
         }
         if (!chunk) {
             break;
-        }
-        if (g_cancellable_is_cancelled(m->op.cancel)) {
-            vsm_fail(m, VSM_ERROR_CANCELLED, errp, "Cancelled");
-            return false;
         }
         feed.chunk = chunk;
         if (!vsm_work(m, feed_worker, &feed, errp)) {

@@ -17,6 +17,7 @@
 #include "stored.h"
 
 typedef struct Rollback {
+    VsmJob *job;
     VsmManager *m;
     VsmCheck *check;
     VsmVerdict *verdict;
@@ -34,6 +35,12 @@ static void rollback_load(void *opaque)
     g_autofree char *tag = g_strdup(record->tag);
     RunState state = runstate_get();
 
+    if (r->m->quitting || g_cancellable_is_cancelled(r->m->op.cancel)) {
+        vsm_fail(r->m, VSM_ERROR_CANCELLED, &r->err, "Cancelled");
+        return;
+    }
+    /* Half a load would be worse than one that nobody wants any more.  */
+    r->job->committed = true;
     if (!vsm_disks_of_record(r->m, record, &devices, &vmstate, &r->err)) {
         return;
     }
@@ -48,7 +55,7 @@ static void rollback_load(void *opaque)
 VsmAnswer *coroutine_fn vsm_rollback_body(VsmJob *job, Error **errp)
 {
     VsmManager *m = job->m;
-    Rollback r = {.m = m};
+    Rollback r = {.job = job, .m = m};
     VsmAnswer *answer = NULL;
     VsmStoredEntry entry;
     bool passed = false;
@@ -68,11 +75,15 @@ VsmAnswer *coroutine_fn vsm_rollback_body(VsmJob *job, Error **errp)
         error_propagate(errp, r.err);
         job->changed = r.changed;
     }
-    if (r.ok) {
+    if (r.verdict) {
         answer =
             vsm_answer_new(m, vsm_check_record(r.check), VSM_SCOPE_FULL,
                            r.verdict, job->recipient, 0,
                            vsm_pool_hashed_bytes(m->pool) - job->hashed_base);
+    }
+    if (answer && !r.ok) {
+        /* The job fails; the report on what was loaded can be asked for.  */
+        vsm_answers_keep(m, g_steal_pointer(&answer));
     }
     g_clear_pointer(&r.verdict, vsm_verdict_free);
     vsm_glue_check_free(m, r.check);

@@ -66,7 +66,8 @@ static bool sweep_disk(VsmManager *m,
             return true;
         }
         trace_vsm_sweep(debris->id, sn.name, sn.id_str);
-        if (bdrv_snapshot_delete(bs, sn.id_str, NULL, errp) < 0) {
+        GRAPH_RDLOCK_GUARD_MAINLOOP();
+        if (bdrv_snapshot_delete(bs, sn.id_str, sn.name, errp) < 0) {
             return false;
         }
     }

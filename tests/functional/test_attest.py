@@ -236,6 +236,28 @@ def test_another_configuration_is_refused(machines, golden, changes, word):
     assert guest.status() == "running"
 
 
+def test_another_bios_is_refused(machines, golden, tmp_path):
+    bios = bytearray(pathlib.Path("/usr/share/seabios/bios-256k.bin")
+                     .read_bytes())
+    place = bios.index(b"SeaBIOS")
+    bios[place:place + 7] = b"seabios"
+    (tmp_path / "bios").write_bytes(bios)
+    guest = machines.copy(golden, extra=("-bios", str(tmp_path / "bios")))
+    guest.start(boot=False)
+    assert "pc.bios" in refused(guest, "config")
+
+
+def test_object_added_to_a_running_machine(machines):
+    guest = machines.new(object="").start()
+    guest.qmp.command("object-add", qom_type="vm-snapshot-manager", id="vsm0",
+                      tcti=guest.tpm.tcti, state_dir=str(guest.state_dir),
+                      secret=str(guest.secret))
+    guest.stop()
+    guest.savevm("one")
+    answer = guest.attest("one")
+    assert answer.result == "match", answer.findings
+
+
 def test_another_vm_has_no_such_snapshot(machines, golden):
     guest = machines.copy(golden, uuid="99999999-2222-4333-8444-555555555555")
     guest.start(boot=False)

@@ -130,6 +130,18 @@ def test_unplug_is_refused_while_ram_is_hashed(big):
     ends_well(big, job)
 
 
+def test_reset_while_ram_is_hashed_fails_the_job_and_the_guest_boots(big):
+    try:
+        job = paused_by_attest(big)
+        big.qmp2.command("system_reset")
+        with pytest.raises(Refused, match="reset"):
+            big.finish_vsm(*job)
+        assert big.status() == "running"
+    finally:
+        big.restart(loadvm="big")
+        big.serial.ask("ping")
+
+
 def test_cancel_ends_the_job_and_the_guest_runs_on(big):
     job, _ = paused_by_attest(big)
     big.qmp2.command("job-cancel", id=job)
