@@ -78,6 +78,7 @@ def test_both_monitors_answer_while_ram_is_hashed(big):
 
 @pytest.mark.parametrize("command, arguments", [
     ("cont", {}),
+    ("stop", {}),       # it would run on at the job's end
     ("migrate", {"uri": "exec:cat >/dev/null"}),
     ("device_add", {"driver": "virtio-rng-pci", "bus": "port0",
                     "id": "late"}),
@@ -100,7 +101,7 @@ def test_command_is_refused_while_ram_is_hashed(big, command, arguments):
 
 
 @pytest.mark.parametrize("line", ["savevm late", "loadvm big", "delvm big",
-                                  "cont"])
+                                  "cont", "stop"])
 def test_human_command_is_refused_while_ram_is_hashed(big, line):
     job = paused_by_attest(big)
     text = big.qmp2.hmp(line)
