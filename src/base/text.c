@@ -56,6 +56,13 @@ bool vsm_text_check_tag(const char *tag, GError **error)
     if (!vsm_text_check(tag, VSM_TAG_BYTES_MAX, "snapshot tag", error)) {
         return false;
     }
+    if (g_str_has_prefix(tag, "tag:") || g_str_has_prefix(tag, "id:")) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
+                    "snapshot tag '%s' would be read as another snapshot's "
+                    "name: choose one that does not begin with tag: or id:",
+                    tag);
+        return false;
+    }
     if (looks_like_id(tag)) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
                     "snapshot tag '%s' looks like a snapshot id: choose a tag "

@@ -334,6 +334,7 @@ bool vsm_local_check_begin(VsmAttester *attester,
     VsmLocal *self = VSM_LOCAL(attester);
     g_autoptr(VsmMetadata) again = NULL;
     g_autoptr(GBytes) bytes = NULL;
+    g_autoptr(GError) why = NULL;
     VsmRecord *record = NULL;
     VsmEntry entry = {.uuid = ""};
 
@@ -344,14 +345,19 @@ bool vsm_local_check_begin(VsmAttester *attester,
     }
     self->state = VSM_LOCAL_CHECK;
     self->check.measured = g_byte_array_new();
-    if (begin(self, request, error)) {
+    if (begin(self, request, &why)) {
         entry.metadata = self->check.record->metadata;
         if (vsm_host_metadata(self->host, self->uuid, self->check.record->id,
-                              &entry, &again, &bytes, error)) {
-            record = copy_record(&self->check, bytes, error);
+                              &entry, &again, &bytes, &why)) {
+            record = copy_record(&self->check, bytes, &why);
         }
     }
     if (!record) {
+        /* "Never sealed" is said of a snapshot, not of a key that is gone. */
+        if (self->check.record && why->code == VSM_ERROR_NOT_FOUND) {
+            why->code = VSM_ERROR_TPM;
+        }
+        g_propagate_error(error, g_steal_pointer(&why));
         vsm_local_end(self);
         return false;
     }

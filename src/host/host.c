@@ -227,6 +227,27 @@ static bool open_store(VsmHost *host,
                   : read_host_file(host, file, error));
 }
 
+/*
+ * The loader takes any library by its path, and "cmd" runs a shell command:
+ * whoever may add the object must not get those.
+ */
+static bool check_tcti(const char *tcti, GError **error)
+{
+    static const char *const known[] = {"device", "swtpm", "mssim", "tabrmd"};
+    gsize length = strcspn(tcti, ":");
+
+    for (guint i = 0; i < G_N_ELEMENTS(known); i++) {
+        if (strlen(known[i]) == length && !strncmp(tcti, known[i], length)) {
+            return true;
+        }
+    }
+    g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
+                "the TCTI \"%s\" is none that is allowed: give device:PATH, "
+                "swtpm:..., mssim:... or tabrmd:...",
+                tcti);
+    return false;
+}
+
 VsmHost *vsm_host_open_with_tpm(const VsmHostOptions *options,
                                 VsmTpm *tpm,
                                 GError **error)
@@ -239,6 +260,9 @@ VsmHost *vsm_host_open_with_tpm(const VsmHostOptions *options,
     if (!options->state_dir || !options->tcti) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
                     "a state directory and a TCTI must be given");
+        return NULL;
+    }
+    if (!check_tcti(options->tcti, error)) {
         return NULL;
     }
     host->boot_pcrs =

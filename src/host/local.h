@@ -33,6 +33,7 @@ typedef struct {
     bool replace, token;
     guint64 expect_bytes, bytes;
     VsmTpmObject ssk;
+    GByteArray *documents[VSM_PARTS]; /* MANIFEST, STREAM, SCOPE: as put */
     VsmDigest metadata; /* of the metadata file; SEALED */
 } VsmLocalSeal;
 

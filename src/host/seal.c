@@ -18,6 +18,9 @@ void vsm_local_seal_clear(VsmLocalSeal *seal)
     g_free(seal->id);
     g_free(seal->tag);
     vsm_tpm_object_clear(&seal->ssk);
+    for (guint i = 0; i < G_N_ELEMENTS(seal->documents); i++) {
+        g_clear_pointer(&seal->documents[i], g_byte_array_unref);
+    }
     *seal = (VsmLocalSeal){NULL};
 }
 
@@ -162,6 +165,23 @@ static guint64 part_max(VsmPart part)
     }
 }
 
+/*
+ * What is sealed is what was measured, so its bytes are kept: a store that
+ * answers with others must not have those sealed.
+ */
+static void keep_document(VsmLocalSeal *seal, VsmPart part, GBytes *bytes)
+{
+    if (part != VSM_PART_MANIFEST && part != VSM_PART_STREAM &&
+        part != VSM_PART_SCOPE) {
+        return;
+    }
+    if (!seal->documents[part]) {
+        seal->documents[part] = g_byte_array_new();
+    }
+    g_byte_array_append(seal->documents[part], g_bytes_get_data(bytes, NULL),
+                        g_bytes_get_size(bytes));
+}
+
 bool vsm_local_seal_put(
     VsmLocal *self, VsmPart part, guint64 offset, GBytes *bytes, GError **error)
 {
@@ -181,13 +201,32 @@ bool vsm_local_seal_put(
         return false;
     }
     seal->bytes += length;
+    keep_document(seal, part, bytes);
     return true;
 }
 
+/* The document as it was put; the store must give the same. */
 static bool
-read_part(VsmFolder *folder, VsmPart part, GBytes **ret, GError **error)
+read_part(VsmLocal *self, VsmPart part, GBytes **ret, GError **error)
 {
-    return vsm_folder_get(folder, part, 0, part_max(part), ret, error);
+    const GByteArray *put = self->seal.documents[part];
+    g_autoptr(GBytes) kept =
+        g_bytes_new(put ? put->data : NULL, put ? put->len : 0);
+    g_autoptr(GBytes) stored = NULL;
+
+    if (!vsm_folder_get(self->seal.folder, part, 0, part_max(part), &stored,
+                        error)) {
+        return false;
+    }
+    if (!g_bytes_equal(stored, kept)) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_TAMPERED,
+                    "snapshot %s: the store does not give back the %s that was "
+                    "written to it; it is not sealed, check the storage",
+                    self->seal.id, vsm_part_name(part));
+        return false;
+    }
+    *ret = g_steal_pointer(&kept);
+    return true;
 }
 
 static bool wrong_length(GError **error,
@@ -306,11 +345,10 @@ static bool digest_documents(VsmLocal *self,
     g_autoptr(GBytes) manifest = NULL;
     g_autoptr(GBytes) stream = NULL;
     g_autoptr(GBytes) scope = NULL;
-    VsmFolder *folder = self->seal.folder;
 
-    if (!read_part(folder, VSM_PART_MANIFEST, &manifest, error) ||
-        !read_part(folder, VSM_PART_STREAM, &stream, error) ||
-        !read_part(folder, VSM_PART_SCOPE, &scope, error) ||
+    if (!read_part(self, VSM_PART_MANIFEST, &manifest, error) ||
+        !read_part(self, VSM_PART_STREAM, &stream, error) ||
+        !read_part(self, VSM_PART_SCOPE, &scope, error) ||
         !check_parts(self, container, manifest, stream, error)) {
         return false;
     }

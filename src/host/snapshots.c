@@ -168,6 +168,39 @@ static int pick(GPtrArray *records, const char *name, bool by_tag)
     return -1;
 }
 
+/*
+ * A name says one snapshot only if every listed one can be read and no other
+ * bears it: altered metadata may hide the one that is meant, and somebody who
+ * hid an old one from an overwrite must not bring it back under its tag.
+ */
+static bool
+tag_is_plain(GPtrArray *records, const char *uuid, int tag, GError **error)
+{
+    const VsmRecord *found = records->pdata[tag];
+
+    for (guint i = 0; i < records->len; i++) {
+        const VsmRecord *record = records->pdata[i];
+
+        if (record->damaged) {
+            g_set_error(error, VSM_ERROR, VSM_ERROR_TAMPERED,
+                        "snapshot \"%s\" of VM %s cannot be told by its tag "
+                        "while the metadata of snapshot %s is altered: ask by "
+                        "id, or delete id:%s",
+                        found->tag, uuid, record->id, record->id);
+            return false;
+        }
+        if ((int)i != tag && !strcmp(record->tag, found->tag)) {
+            g_set_error(error, VSM_ERROR, VSM_ERROR_TAMPERED,
+                        "two sealed snapshots of VM %s bear the tag \"%s\", so "
+                        "an overwrite was tampered with: ask by id (%s, %s), "
+                        "and delete one",
+                        uuid, found->tag, found->id, record->id);
+            return false;
+        }
+    }
+    return true;
+}
+
 static void set_not_found(GPtrArray *records,
                           const char *uuid,
                           const char *asked,
@@ -226,6 +259,9 @@ bool vsm_host_find(VsmHost *host,
     }
     if (tag < 0 && id < 0) {
         set_not_found(records, uuid, asked, error);
+        return false;
+    }
+    if (tag >= 0 && !tag_is_plain(records, uuid, tag, error)) {
         return false;
     }
     found = records->pdata[tag >= 0 ? tag : id];

@@ -110,6 +110,22 @@ bool vsm_settle(VsmManager *m, Error **errp)
         return false;
     }
 
+    /*
+     * Metadata that cannot be read may be that of a snapshot which the debris
+     * claims to be: its entries would go.
+     */
+    for (guint i = 0; i < m->records->len; i++) {
+        const VsmRecord *record = g_ptr_array_index(m->records, i);
+
+        if (record->damaged) {
+            warn_report("vsm: unfinished snapshots stay while the metadata of "
+                        "snapshot %s is altered; delete id:%s, or restore it",
+                        record->id, record->id);
+            m->unsettled = false;
+            return true;
+        }
+    }
+
     records = g_ptr_array_ref(m->records);
     for (guint i = 0; i < records->len; i++) {
         const VsmRecord *record = g_ptr_array_index(records, i);

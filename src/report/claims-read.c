@@ -275,6 +275,7 @@ static void fill(VsmClaims *claims)
     claims->recipient = vsm_json_text(json, "recipient");
     claims->vm_uuid = vsm_json_text(json_object_get(json, "vm"), "uuid");
     claims->snapshot_id = vsm_json_text(snapshot, "id");
+    claims->snapshot_tag = vsm_json_text(snapshot, "tag");
     claims->config = vsm_json_text(json, "config");
     claims->attester = vsm_json_text(json, "attester");
     claims->boot_policy = vsm_json_text(json, "boot_policy");

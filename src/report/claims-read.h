@@ -22,7 +22,7 @@ typedef struct {
     GBytes *nonce;
     gint64 iat;
     const char *host_id, *op, *asked, *scope, *profile, *recipient;
-    const char *vm_uuid, *snapshot_id, *config;
+    const char *vm_uuid, *snapshot_id, *snapshot_tag, *config;
     const char *attester, *boot_policy;
     const json_t *accepted, *host_clock, *unattested;
     guint8 result; /* VsmResult */

@@ -357,6 +357,25 @@ static bool all_named(const json_t *list,
     return true;
 }
 
+/* A bare word is the tag or the id of the snapshot. */
+static bool check_named(const VsmClaims *claims, GError **error)
+{
+    const char *asked = claims->asked;
+    bool by_tag = !g_str_has_prefix(asked, "id:");
+    bool by_id = !g_str_has_prefix(asked, "tag:");
+
+    if (by_tag != by_id) {
+        asked = strchr(asked, ':') + 1;
+    }
+    if ((by_tag && !strcmp(asked, claims->snapshot_tag)) ||
+        (by_id && !strcmp(asked, claims->snapshot_id))) {
+        return true;
+    }
+    return refuse(error, VSM_ERROR_FORMAT,
+                  "the report speaks of another snapshot than the one that it "
+                  "was asked for");
+}
+
 static bool check_masked(const VsmClaims *claims, GError **error)
 {
     return all_named(claims->accepted, vsm_masks_names_accepted,
@@ -419,7 +438,7 @@ bool vsm_report_verify(const char *jws,
         !check_quote(claims, entry, error) ||
         !check_boot(claims, entry, policy, error) ||
         !check_attester(claims, entry, policy, error) ||
-        !check_strength(claims, policy, error) ||
+        !check_strength(claims, policy, error) || !check_named(claims, error) ||
         !check_masked(claims, error) || !check_lists(claims, policy, error)) {
         return false;
     }

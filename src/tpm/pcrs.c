@@ -117,7 +117,7 @@ bool vsm_tpm_pcrs_zero(const VsmTpmPcrs *pcrs)
 {
     static const guint8 zero[sizeof(pcrs->value[0])];
 
-    for (guint pcr = 0; pcr < VSM_TPM_PCRS; pcr++) {
+    for (guint pcr = 0; pcr < VSM_TPM_FIRMWARE_PCRS; pcr++) {
         if (has_pcr(pcrs, pcr) &&
             memcmp(pcrs->value[pcr], zero, vsm_tpm_bank_bytes(pcrs->bank))) {
             return false;

@@ -48,7 +48,14 @@ bool vsm_tpm_pcrs_unpack(guint16 bank,
                          VsmTpmPcrs *ret,
                          GError **error);
 
-/* Whether every one of @mask is all zero: the firmware does not extend it. */
+/* PCR 0 to 7 are the firmware's (TCG PC Client Platform Firmware Profile). */
+#define VSM_TPM_FIRMWARE_PCRS 8
+
+/*
+ * Whether no PCR of the firmware that @mask selects has a value.  Others count
+ * for nothing: IMA extends PCR 10 of a bank that the firmware leaves alone, and
+ * PCR 17 to 22 are all ones where nothing was launched.
+ */
 bool vsm_tpm_pcrs_zero(const VsmTpmPcrs *pcrs);
 
 /**

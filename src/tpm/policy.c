@@ -139,11 +139,13 @@ bool vsm_tpm_read_boot(
         }
     }
     if (vsm_tpm_pcrs_zero(&pcrs) && !allow_zero) {
-        g_set_error(error, VSM_ERROR, VSM_ERROR_BOOT,
-                    "boot PCRs 0x%x (%s) are all zero: the firmware does not "
-                    "measure the boot into this bank; choose PCRs that it "
-                    "extends, or set allow-unmeasured-boot=on for tests",
-                    mask, vsm_tpm_bank_name(pcrs.bank));
+        g_set_error(
+            error, VSM_ERROR, VSM_ERROR_BOOT,
+            "boot PCRs 0x%x (%s): those of PCR 0 to 7 are all zero: the "
+            "firmware does not "
+            "measure the boot into this bank; choose PCRs that it "
+            "extends, or set allow-unmeasured-boot=on for tests",
+            mask, vsm_tpm_bank_name(pcrs.bank));
         return false;
     }
     *ret = pcrs;

@@ -196,7 +196,13 @@ def test_damaged_record_is_refused(guest, part):
     assert guest.status() == "running"
     assert guest.serial.ask("memget") == "golden"
     guest.savevm("another")
-    guest.loadvm("another")
+    if part == "metadata":      # which snapshot bears which tag is not known
+        with pytest.raises(QmpError, match="by id"):
+            guest.loadvm("another")
+        identity = guest.vsm_snapshot("another")["id"]
+        assert guest.rollback(f"id:{identity}").result == "match"
+    else:
+        guest.loadvm("another")
 
 
 @pytest.mark.parametrize("part", ["metadata", "manifest", "stream", "map",

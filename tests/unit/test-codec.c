@@ -208,6 +208,8 @@ static void test_a_tag_is_text_and_no_id(void)
     check_tag("", false);
     check_tag(NULL, false);
     check_tag("a\nb", false);
+    check_tag("tag:a", false);
+    check_tag("id:a", false);
     check_tag("a\x1b[2Jb", false);
     check_tag("a\xc2\x9b"
               "b",

@@ -304,6 +304,59 @@ static void test_more_than_announced_is_refused_and_dropped(void)
     store_shell(store, "test -z \"$(find $S/vm -type f)\"");
 }
 
+static void put_text(Store *store, VsmPart part, const char *text)
+{
+    g_autoptr(GBytes) bytes = g_bytes_new(text, strlen(text));
+
+    g_assert_true(
+        vsm_attester_put(store->attester, part, 0, bytes, NULL, NULL));
+}
+
+static void test_store_that_gives_other_bytes_back_has_nothing_sealed(void)
+{
+    static const char *const attacks[] = {
+        "for f in $S/vm/*/*/manifest; do printf abd > $f; done",
+        "for f in $S/vm/*/*/stream; do printf dfe > $f; done"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(attacks); i++) {
+        g_autoptr(Store) store = store_new();
+        g_autoptr(GError) error = NULL;
+        g_autofree char *id = NULL;
+        VsmSealRequest request = {.vm = fake_vm_describe(store->vm),
+                                  .tag = "one",
+                                  .expect_bytes = 1 << 20};
+        VsmContainer container = fake_container(store->vm, "one", 1);
+
+        g_assert_true(vsm_attester_seal_begin(store->attester, &request, &id,
+                                              NULL, NULL));
+        put_text(store, VSM_PART_MANIFEST, "abc");
+        put_text(store, VSM_PART_STREAM, "def");
+        store_shell(store, attacks[i]);
+        g_assert_false(vsm_attester_seal_finish(store->attester, &container,
+                                                "none", NULL, &error));
+        g_assert_error(error, VSM_ERROR, VSM_ERROR_TAMPERED);
+        vsm_container_clear(&container);
+        vsm_attester_abort(store->attester);
+    }
+}
+
+static void test_transport_that_runs_other_code_is_refused(void)
+{
+    static const char *const tctis[] = {"cmd:touch /tmp/x", "/tmp/evil.so", "",
+                                        "libtss2-tcti-cmd.so.0:x", "devicex:y"};
+    g_autoptr(Store) store = store_new();
+
+    store_close(store);
+    for (guint i = 0; i < G_N_ELEMENTS(tctis); i++) {
+        g_autoptr(GError) error = NULL;
+        VsmHostOptions options = store->options;
+
+        options.tcti = tctis[i];
+        g_assert_null(vsm_host_open(&options, &error));
+        g_assert_error(error, VSM_ERROR, VSM_ERROR_INVALID);
+    }
+}
+
 static void test_nv_budget_is_busy_with_the_time_to_wait(void)
 {
     g_autoptr(Store) store = store_new();
@@ -367,6 +420,10 @@ int main(int argc, char **argv)
         test_more_space_than_there_is_is_refused);
     ADD("more-than-announced-is-refused-and-dropped",
         test_more_than_announced_is_refused_and_dropped);
+    ADD("store-that-gives-other-bytes-back-has-nothing-sealed",
+        test_store_that_gives_other_bytes_back_has_nothing_sealed);
+    ADD("transport-that-runs-other-code-is-refused",
+        test_transport_that_runs_other_code_is_refused);
     ADD("nv-budget-is-busy-with-the-time-to-wait",
         test_nv_budget_is_busy_with_the_time_to_wait);
     ADD("aborted-save-gives-its-nv-write-back",

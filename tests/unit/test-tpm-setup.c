@@ -393,6 +393,10 @@ static void test_unmeasured_boot_is_refused_unless_allowed(void)
     g_clear_error(&error);
     g_assert_true(vsm_tpm_read_boot(tpm, 0xff, true, &pcrs, &error));
     g_assert_no_error(error);
+    /* PCR 17 is all ones where nothing was launched: no sign of a boot. */
+    g_assert_false(vsm_tpm_read_boot(tpm, 0x200ff, false, &pcrs, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_BOOT);
+    g_clear_error(&error);
     /* PCR 23 is anyone's. */
     g_assert_false(vsm_tpm_read_boot(tpm, 0x8000ff, true, &pcrs, &error));
     g_assert_error(error, VSM_ERROR, VSM_ERROR_INVALID);
