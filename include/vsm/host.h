@@ -18,15 +18,18 @@ G_DECLARE_FINAL_TYPE(VsmHost, vsm_host, VSM, HOST, GObject)
  * VsmHostOptions:
  * @state_dir: the store; made 0700 when absent
  * @tcti: TCTI configuration, such as "swtpm:path=/run/x" or
- *        "device:/dev/tpmrm0"
+ *        "device:/dev/tpmrm0"; device, swtpm, mssim and tabrmd only, for a
+ *        TCTI can also name a library or a command to run
  * @secret_path: the host secret, outside @state_dir; made 0600 when absent;
  *               NULL: /etc/vsm/secret
  * @operator_key_path: PEM public key (P-256, P-384) that approves boot states;
  *                     used at set-up only; NULL: boot policy "frozen"
  * @boot_pcrs: bit mask; 0: PCR 0 to 7
- * @allow_unmeasured_boot: accept boot PCRs that are all zero; a claim
+ * @allow_unmeasured_boot: accept a boot of which no selected PCR from 0 to 7
+ *                         has a value; a claim
  * @command_ms: deadline of one TPM command; 0: 10,000
- * @request_ms: deadline of one request; 0: 60,000
+ * @request_ms: deadline of one request; 0: 60,000; not enforced yet, each TPM
+ *              command has its own
  * @vm_quota_bytes: of all records of one VM; 0: no limit
  * @nv_burst: NV writes (a save or a removal is one) that may come at once;
  *            0: 20
