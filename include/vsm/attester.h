@@ -159,6 +159,9 @@ typedef struct {
     guint64 findings_left_out;
     GPtrArray *host_clock; /* of char*: masked fields that differ */
     GPtrArray *accepted; /* of char*: accepted forms that were needed */
+    /* of char*, runtime scope: changes that its profile bears, what it leaves
+     * unattested; NULL in the other scopes */
+    GPtrArray *tolerated, *unattested;
     VsmDigest measured;
     bool unsealed; /* the TPM released the sealed digest */
     char *report; /* JWS or JWE; NULL without a nonce */

@@ -68,11 +68,17 @@ typedef struct {
 /**
  * VsmFinding:
  * @kind: one of "ram", "vcpu", "device", "geometry", "missing", "added",
- *        "body", "skeleton"; static
- * @where: RAMBlock, section (idstr/instance) or part; owned
+ *        "body", "skeleton", or a kind of runtime.h; static
+ * @where: RAMBlock, section (idstr/instance), part, or class of the runtime
+ *         scope; owned
  * @offset: of the first differing byte or page, in bytes; for a section the
- *          offset is 0 when only digests are known
+ *          offset is 0 when only digests are known; runtime scope: the guest's
+ *          virtual address
  * @bytes: length of the range in bytes; 0 when unknown
+ * @address: runtime scope: guest-physical address; else 0
+ * @vcpu: runtime scope: the vCPU's index plus 1; 0: concerns no single vCPU
+ * @sealed: runtime scope: old value, at most 16 bytes; owned; NULL: not known
+ * @measured: runtime scope: new value, at most 16 bytes; owned; NULL
  *
  * A difference found between what was sealed and what was measured.  Never
  * holds guest bytes in full scope.
@@ -81,6 +87,9 @@ typedef struct {
     const char *kind;
     char *where;
     guint64 offset, bytes;
+    guint64 address;
+    guint vcpu;
+    GBytes *sealed, *measured;
 } VsmFinding;
 
 void vsm_finding_free(VsmFinding *finding);

@@ -45,6 +45,8 @@ void vsm_verdict_free(VsmVerdict *verdict)
         g_clear_pointer(&verdict->findings, g_ptr_array_unref);
         g_clear_pointer(&verdict->host_clock, g_ptr_array_unref);
         g_clear_pointer(&verdict->accepted, g_ptr_array_unref);
+        g_clear_pointer(&verdict->tolerated, g_ptr_array_unref);
+        g_clear_pointer(&verdict->unattested, g_ptr_array_unref);
         g_free(verdict);
     }
 }

@@ -11,5 +11,7 @@ void vsm_finding_free(VsmFinding *finding)
         return;
     }
     g_free(finding->where);
+    g_clear_pointer(&finding->sealed, g_bytes_unref);
+    g_clear_pointer(&finding->measured, g_bytes_unref);
     g_free(finding);
 }
