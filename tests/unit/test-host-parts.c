@@ -293,7 +293,7 @@ test_another_unsealed_digest_is_a_mismatch(Sealed *f,
 static void
 test_changed_range_is_never_a_match(Sealed *f, G_GNUC_UNUSED gconstpointer data)
 {
-    VsmFinding finding = {"ram", (char *)"ram", 0, 4096};
+    VsmFinding finding = {.kind = "ram", .where = (char *)"ram", .bytes = 4096};
     g_autoptr(GPtrArray) changed = g_ptr_array_new();
     VsmMeasured measured = {.changed = changed};
     VsmMeasured counted = {.changed_left_out = 1};
@@ -323,7 +323,8 @@ static void
 test_unknown_kind_of_range_is_invalid(Sealed *f,
                                       G_GNUC_UNUSED gconstpointer data)
 {
-    VsmFinding finding = {"\033[31mram", (char *)"ram", 0, 4096};
+    VsmFinding finding = {
+        .kind = "\033[31mram", .where = (char *)"ram", .bytes = 4096};
     g_autoptr(GPtrArray) changed = g_ptr_array_new();
     VsmMeasured measured = {.changed = changed};
     g_autoptr(VsmVerdict) verdict = NULL;
