@@ -208,7 +208,7 @@ struct _VsmAttesterInterface {
                        GCancellable *cancel,
                        GError **error);
     /*
-     * Appends only, at most VSM_CHUNK_BYTES; in a seal to the record, in a
+     * Appends only, at most 1,048,560 bytes; in a seal to the record, in a
      * check to the measured document.
      */
     bool (*put)(VsmAttester *self,

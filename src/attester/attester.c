@@ -122,10 +122,10 @@ bool vsm_attester_put(VsmAttester *self,
     if (part < VSM_PART_MANIFEST || part > VSM_PART_SKELETON) {
         return invalid(error, "part %d does not exist", part);
     }
-    if (length > VSM_MESSAGE_BYTES_MAX || offset > G_MAXINT64 - length) {
+    if (length > VSM_PIECE_BYTES_MAX || offset > G_MAXINT64 - length) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_LIMIT,
                     "a put of %zu bytes; %u at most", length,
-                    VSM_MESSAGE_BYTES_MAX);
+                    VSM_PIECE_BYTES_MAX);
         return false;
     }
     return VSM_ATTESTER_GET_IFACE(self)->put(self, part, offset, bytes, cancel,
@@ -232,10 +232,10 @@ bool vsm_attester_get(VsmAttester *self,
     if (part < VSM_PART_MANIFEST || part > VSM_PART_SKELETON) {
         return invalid(error, "part %d does not exist", part);
     }
-    if (bytes > VSM_MESSAGE_BYTES_MAX || offset > G_MAXINT64 - bytes) {
+    if (bytes > VSM_PIECE_BYTES_MAX || offset > G_MAXINT64 - bytes) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_LIMIT,
                     "a get of %zu bytes; %u at most", bytes,
-                    VSM_MESSAGE_BYTES_MAX);
+                    VSM_PIECE_BYTES_MAX);
         return false;
     }
     return VSM_ATTESTER_GET_IFACE(self)->get(self, part, offset, bytes, ret,

@@ -8,13 +8,6 @@
 #include "base/limits.h"
 #include "base/part.h"
 
-/*
- * The most of a bulk part at once: whole digests, and whole runs of the map,
- * which are half as long; bytes.
- */
-#define BULK_BYTES_MAX                                                         \
-    (VSM_MESSAGE_BYTES_MAX / VSM_DIGEST_BYTES * VSM_DIGEST_BYTES)
-
 bool vsm_parts_put(VsmAttester *attester,
                    VsmPart part,
                    GBytes *bytes,
@@ -23,9 +16,9 @@ bool vsm_parts_put(VsmAttester *attester,
 {
     gsize size = g_bytes_get_size(bytes);
 
-    for (gsize offset = 0; offset < size; offset += VSM_MESSAGE_BYTES_MAX) {
+    for (gsize offset = 0; offset < size; offset += VSM_PIECE_BYTES_MAX) {
         g_autoptr(GBytes) some = g_bytes_new_from_bytes(
-            bytes, offset, MIN(VSM_MESSAGE_BYTES_MAX, size - offset));
+            bytes, offset, MIN(VSM_PIECE_BYTES_MAX, size - offset));
 
         if (!vsm_attester_put(attester, part, offset, some, cancel, error)) {
             return false;
@@ -47,7 +40,7 @@ bool vsm_parts_get(VsmAttester *attester,
         g_autoptr(GBytes) some = NULL;
         gsize got;
 
-        if (!vsm_attester_get(attester, part, all->len, VSM_MESSAGE_BYTES_MAX,
+        if (!vsm_attester_get(attester, part, all->len, VSM_PIECE_BYTES_MAX,
                               &some, cancel, error)) {
             return false;
         }
@@ -59,7 +52,7 @@ bool vsm_parts_get(VsmAttester *attester,
             return false;
         }
         g_byte_array_append(all, g_bytes_get_data(some, NULL), got);
-        if (got < VSM_MESSAGE_BYTES_MAX) {
+        if (got < VSM_PIECE_BYTES_MAX) {
             *ret = g_byte_array_free_to_bytes(g_steal_pointer(&all));
             return true;
         }
@@ -79,7 +72,7 @@ bool vsm_parts_fill(VsmAttester *attester,
         g_autoptr(GBytes) some = NULL;
 
         if (!vsm_attester_get(attester, part, offset,
-                              MIN(BULK_BYTES_MAX, wanted - offset), &some,
+                              MIN(VSM_PIECE_BYTES_MAX, wanted - offset), &some,
                               cancel, error)) {
             return false;
         }

@@ -19,8 +19,13 @@
 #define VSM_REPORT_BYTES_MAX (1024u * 1024) /* a JWS or JWE */
 #define VSM_TRUST_BYTES_MAX (1024u * 1024) /* trust entries, policy */
 
-/* One message or one part of a part: put, get, wire; bytes. */
+/* The body of one message on the wire; bytes. */
 #define VSM_MESSAGE_BYTES_MAX (1024u * 1024)
+/*
+ * One piece of a part, put or got; bytes.  Whole digests (48 bytes) and whole
+ * runs of the map (24), with 16 bytes left for the rest of its message.
+ */
+#define VSM_PIECE_BYTES_MAX (VSM_MESSAGE_BYTES_MAX / 48 * 48)
 
 /* Texts; bytes without the terminating zero. */
 #define VSM_IDSTR_BYTES_MAX 255u /* QEMU's own limit of idstr */
@@ -36,6 +41,7 @@
 #define VSM_TPM_OBJECT_BYTES_MAX 2048u /* TPM2B_PUBLIC or TPM2B_PRIVATE */
 
 /* Requests. */
+#define VSM_PROFILE_BYTES_MAX 64u
 #define VSM_NONCE_BYTES_MIN 8u
 #define VSM_NONCE_BYTES_MAX 64u
 #define VSM_JWK_BYTES_MAX 1024u
@@ -59,3 +65,8 @@
 #define VSM_POOL_THREADS_MAX 256u
 /* Hash tasks of one engine not yet done: of about 1 MiB each. */
 #define VSM_TASKS_IN_FLIGHT_MAX 32u
+
+/* Protocol. */
+#define VSM_ERROR_TEXT_BYTES_MAX 8191u /* of an error; longer ones are cut */
+#define VSM_VALUE_BYTES_MAX 16u /* of a finding: old and new value */
+#define VSM_TEXTS_MAX 65536u /* in one list of texts */

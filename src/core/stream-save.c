@@ -123,9 +123,9 @@ static bool put_map(VsmStream *stream, GError **error)
     gsize size;
 
     vsm_map_data(stream->map, &size);
-    for (gsize at = 0; at < size; at += VSM_MESSAGE_BYTES_MAX) {
+    for (gsize at = 0; at < size; at += VSM_PIECE_BYTES_MAX) {
         g_autoptr(GBytes) bytes =
-            vsm_map_slice(stream->map, at, VSM_MESSAGE_BYTES_MAX);
+            vsm_map_slice(stream->map, at, VSM_PIECE_BYTES_MAX);
 
         if (!put(stream, VSM_PART_MAP, at, bytes, error)) {
             return false;

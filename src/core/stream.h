@@ -11,7 +11,7 @@
 /**
  * VsmStreamPut:
  *
- * Takes the next bytes (at most VSM_MESSAGE_BYTES_MAX) of a bulk part, in
+ * Takes the next bytes (at most VSM_PIECE_BYTES_MAX) of a bulk part, in
  * order; called from vsm_stream_feed() and vsm_stream_finish() in their
  * thread.  @bytes is borrowed.
  */
