@@ -2,9 +2,10 @@
  * Throughput of hashing 4 KiB pages: back ends and threads against the raw
  * libraries, in one run.
  *
- * Usage: bench-hash [ROUNDS [MIB]].  Every round measures every line once, so
- * that other load on the machine hits all of them; medians and the spread over
- * the rounds are printed.  Only ratios within one run count.
+ * Usage: bench-hash [--raw] [ROUNDS [MIB]].  Every round measures every line
+ * once, so that other load on the machine hits all of them; medians and the
+ * spread over the rounds are printed.  Only ratios within one run count.
+ * --raw: the bare libraries alone, for a program: a name and GB/s a line.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -76,24 +77,20 @@ static double gmac(const Load *load, GError **error)
 
 #ifdef VSM_HAVE_IPSEC_MB
 /* As the library's own users call it: one job a page, nothing around it. */
-static double raw_ipsec_mb(const Load *load, GError **error)
+static void raw_ipsec_pages(const guint8 *pages, gsize n)
 {
     IMB_MGR *manager = alloc_mb_mgr(0);
     guint8 digests[256][48];
-    gint64 begin;
-    double speed;
 
-    (void)error;
     init_mb_mgr_auto(manager, NULL);
-    begin = g_get_monotonic_time();
-    for (gsize page = 0; page < load->bytes / 4096; page++) {
+    for (gsize page = 0; page < n; page++) {
         IMB_JOB *job = IMB_GET_NEXT_JOB(manager);
 
         job->cipher_mode = IMB_CIPHER_NULL;
         job->cipher_direction = IMB_DIR_ENCRYPT;
         job->chain_order = IMB_ORDER_HASH_CIPHER;
         job->hash_alg = IMB_AUTH_SHA_384;
-        job->src = load->random + page * 4096;
+        job->src = pages + page * 4096;
         job->hash_start_src_offset_in_bytes = 0;
         job->msg_len_to_hash_in_bytes = 4096;
         job->auth_tag_output = digests[page % 256];
@@ -104,9 +101,49 @@ static double raw_ipsec_mb(const Load *load, GError **error)
     }
     while (IMB_FLUSH_JOB(manager)) {
     }
-    speed = gb_per_s(load->bytes, begin);
     free_mb_mgr(manager);
-    return speed;
+}
+
+typedef struct {
+    const guint8 *pages;
+    gsize n;
+} Slice;
+
+static gpointer raw_ipsec_thread(gpointer opaque)
+{
+    const Slice *slice = opaque;
+
+    raw_ipsec_pages(slice->pages, slice->n);
+    return NULL;
+}
+
+static double raw_ipsec_threads(const Load *load, guint n)
+{
+    g_autofree GThread **threads = g_new(GThread *, n);
+    g_autofree Slice *slices = g_new(Slice, n);
+    gsize pages = load->bytes / 4096 / n;
+    gint64 begin = g_get_monotonic_time();
+
+    for (guint i = 0; i < n; i++) {
+        slices[i] = (Slice){load->random + i * pages * 4096, pages};
+        threads[i] = g_thread_new("raw", raw_ipsec_thread, &slices[i]);
+    }
+    for (guint i = 0; i < n; i++) {
+        g_thread_join(threads[i]);
+    }
+    return gb_per_s(pages * n * 4096, begin);
+}
+
+static double raw_ipsec_mb(const Load *load, GError **error)
+{
+    (void)error;
+    return raw_ipsec_threads(load, 1);
+}
+
+static double raw_ipsec_mb_all(const Load *load, GError **error)
+{
+    (void)error;
+    return raw_ipsec_threads(load, g_get_num_processors());
 }
 #endif
 
@@ -198,6 +235,21 @@ static void print(GPtrArray *lines, guint rounds)
     }
 }
 
+/* For a program: one line after the other, nothing aligned. */
+static int print_raw(const Load *load, guint rounds)
+{
+    for (guint round = 0; round < rounds; round++) {
+        printf("openssl-1 %.3f\n", openssl_speed(load, NULL));
+#ifdef VSM_HAVE_IPSEC_MB
+        if (vsm_hash_backend_available(VSM_HASH_BACKEND_IPSEC_MB)) {
+            printf("ipsec-mb-1 %.3f\n", raw_ipsec_mb(load, NULL));
+            printf("ipsec-mb-all %.3f\n", raw_ipsec_mb_all(load, NULL));
+        }
+#endif
+    }
+    return 0;
+}
+
 static guint8 *map_memory(gsize bytes)
 {
     guint8 *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
@@ -228,34 +280,53 @@ static void run(GPtrArray *lines, Load *load, guint rounds)
     }
 }
 
-int main(int argc, char **argv)
+static void add_all(GPtrArray *lines)
 {
-    guint rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 5;
-    gsize mib = argc > 2 ? strtoul(argv[2], NULL, 10) : 512;
-    g_autoptr(GPtrArray) lines = g_ptr_array_new();
-    GRand *rand = g_rand_new_with_seed(1);
-    Load load = {.bytes = mib << 20};
-
-    if (rounds == 0 || rounds > ROUNDS_MAX || mib == 0 || mib > 65536) {
-        g_printerr("usage: %s [ROUNDS [MIB]]\n", argv[0]);
-        return 3;
-    }
-    load.random = map_memory(load.bytes);
-    load.zero = map_memory(load.bytes);
-    for (gsize i = 0; i < load.bytes; i += sizeof(guint32)) {
-        guint32 word = g_rand_int(rand);
-
-        memcpy(load.random + i, &word, sizeof(word));
-    }
     add(lines, g_strdup("openssl speed sha384, 1 thread"), openssl_speed, NULL);
     add_back_end(lines, VSM_HASH_BACKEND_OPENSSL);
 #ifdef VSM_HAVE_IPSEC_MB
     add(lines, g_strdup("raw ipsec-mb, 1 thread"), raw_ipsec_mb, NULL);
+    add(lines, g_strdup("raw ipsec-mb, a thread a CPU"), raw_ipsec_mb_all,
+        NULL);
 #endif
     add_back_end(lines, VSM_HASH_BACKEND_IPSEC_MB);
     add(lines, g_strdup("vsm GMAC of 1 MiB chunks, 1 thread"), gmac, NULL);
+}
+
+static void fill_random(guint8 *memory, gsize bytes)
+{
+    GRand *rand = g_rand_new_with_seed(1);
+
+    for (gsize i = 0; i < bytes; i += sizeof(guint32)) {
+        guint32 word = g_rand_int(rand);
+
+        memcpy(memory + i, &word, sizeof(word));
+    }
+    g_rand_free(rand);
+}
+
+int main(int argc, char **argv)
+{
+    bool raw = argc > 1 && strcmp(argv[1], "--raw") == 0;
+    char **args = argv + raw;
+    int n_args = argc - raw;
+    guint rounds = n_args > 1 ? strtoul(args[1], NULL, 10) : 5;
+    gsize mib = n_args > 2 ? strtoul(args[2], NULL, 10) : 512;
+    g_autoptr(GPtrArray) lines = g_ptr_array_new();
+    Load load = {.bytes = mib << 20};
+
+    if (rounds == 0 || rounds > ROUNDS_MAX || mib == 0 || mib > 65536) {
+        g_printerr("usage: %s [--raw] [ROUNDS [MIB]]\n", argv[0]);
+        return 3;
+    }
+    load.random = map_memory(load.bytes);
+    fill_random(load.random, load.bytes);
+    if (raw) {
+        return print_raw(&load, rounds);
+    }
+    load.zero = map_memory(load.bytes);
+    add_all(lines);
     run(lines, &load, rounds);
     print(lines, rounds);
-    g_rand_free(rand);
     return 0;
 }

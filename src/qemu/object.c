@@ -217,6 +217,17 @@ static VsmAttester *open_attester(VsmManager *m, GError **error)
     return vsm_local_attester_new(host, m->uuid, g_steal_pointer(&hypervisor));
 }
 
+static VsmPool *open_pool(VsmManager *m, GError **error)
+{
+    static const VsmHashBackend backends[VSM_HASH__MAX] = {
+        [VSM_HASH_AUTO] = VSM_HASH_BACKEND_AUTO,
+        [VSM_HASH_OPENSSL] = VSM_HASH_BACKEND_OPENSSL,
+        [VSM_HASH_IPSEC_MB] = VSM_HASH_BACKEND_IPSEC_MB,
+    };
+
+    return vsm_pool_new(m->hash_threads, backends[m->hash], error);
+}
+
 static void vsm_manager_complete(UserCreatable *uc, Error **errp)
 {
     VsmManager *m = VSM_MANAGER(uc);
@@ -227,7 +238,7 @@ static void vsm_manager_complete(UserCreatable *uc, Error **errp)
     }
     m->id = g_strdup(object_get_canonical_path_component(OBJECT(m)));
     m->uuid = qemu_uuid_unparse_strdup(&qemu_uuid);
-    m->pool = vsm_pool_new(0, VSM_HASH_BACKEND_AUTO, &error);
+    m->pool = open_pool(m, &error);
     if (m->pool) {
         m->attester = open_attester(m, &error);
     }

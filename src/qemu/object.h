@@ -50,6 +50,8 @@ struct VsmManager {
     bool allow_unmeasured_boot;
     uint32_t nv_burst; /* commits at once; 0: libvsm's default */
     uint32_t nv_interval_ms; /* for one more; 0: libvsm's default */
+    uint32_t hash_threads; /* 0: one for each CPU */
+    VsmHash hash;
     bool completed;
 
     char *id;

@@ -122,6 +122,20 @@ static void set_on_mismatch(Object *obj, int value, Error **errp)
     }
 }
 
+static int get_hash(Object *obj, Error **errp)
+{
+    return VSM_MANAGER(obj)->hash;
+}
+
+static void set_hash(Object *obj, int value, Error **errp)
+{
+    VsmManager *m = VSM_MANAGER(obj);
+
+    if (may_change(m, "hash", errp)) {
+        m->hash = value;
+    }
+}
+
 void vsm_properties_add(ObjectClass *oc)
 {
     object_class_property_add_str(oc, "attester", get_attester_address,
@@ -143,6 +157,11 @@ void vsm_properties_add(ObjectClass *oc)
     object_class_property_add(oc, "nv-interval-ms", "uint32", get_number,
                               set_number, NULL,
                               (void *)offsetof(VsmManager, nv_interval_ms));
+    object_class_property_add(oc, "hash-threads", "uint32", get_number,
+                              set_number, NULL,
+                              (void *)offsetof(VsmManager, hash_threads));
+    object_class_property_add_enum(oc, "hash", "VsmHash", &VsmHash_lookup,
+                                   get_hash, set_hash);
     object_class_property_add_enum(oc, "on-mismatch", "VsmMismatchAction",
                                    &VsmMismatchAction_lookup, get_on_mismatch,
                                    set_on_mismatch);
