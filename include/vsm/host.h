@@ -15,7 +15,21 @@ G_BEGIN_DECLS
 G_DECLARE_FINAL_TYPE(VsmHost, vsm_host, VSM, HOST, GObject)
 
 /**
+ * VsmHostKind: in which process the keys of a store are used
+ *
+ * A store and a secret are of one kind for ever: keys that a hypervisor's
+ * process once could use never become the daemon's, nor the reverse.
+ */
+typedef enum {
+    VSM_HOST_IN_PROCESS = 0,
+    VSM_HOST_DAEMON = 1,
+} VsmHostKind;
+
+const char *vsm_host_kind_name(VsmHostKind kind); /* as reports say it */
+
+/**
  * VsmHostOptions:
+ * @kind: of the caller; a store or secret of the other kind is refused
  * @state_dir: the store; made 0700 when absent
  * @tcti: TCTI configuration, such as "swtpm:path=/run/x" or
  *        "device:/dev/tpmrm0"; device, swtpm, mssim and tabrmd only, for a
@@ -34,14 +48,18 @@ G_DECLARE_FINAL_TYPE(VsmHost, vsm_host, VSM, HOST, GObject)
  * @nv_burst: NV writes (a save or a removal is one) that may come at once;
  *            0: 20
  * @nv_interval_ms: one more each; 0: 10,000.  NV memory wears out.
+ * @recipients: thumbprints (RFC 7638, SHA-256) of the keys for which reports
+ *              may be encrypted; NULL: any; borrowed while the host is open
  */
 typedef struct {
+    VsmHostKind kind;
     const char *state_dir, *tcti, *secret_path, *operator_key_path;
     guint32 boot_pcrs;
     bool allow_unmeasured_boot;
     guint command_ms, request_ms;
     guint64 vm_quota_bytes;
     guint nv_burst, nv_interval_ms;
+    const char *const *recipients;
 } VsmHostOptions;
 
 /**
@@ -51,9 +69,41 @@ typedef struct {
  * what is absent (SRK, AK, RK, NV index, secret, store), proves the catalogue
  * against the NV index and the AK, and drops records without metadata.
  * Idempotent.  Errors: BUSY, STORE, NO_SPACE, TPM, TPM_ABSENT, TIMEOUT,
- * REPLAYED, TAMPERED, INVALID (a secret inside @state_dir, a bad operator key).
+ * REPLAYED, TAMPERED, INVALID (a secret inside @state_dir, a bad operator key),
+ * DENIED (store or secret of the other kind).
  */
 VsmHost *vsm_host_open(const VsmHostOptions *options, GError **error);
+
+/**
+ * VsmHostStatus: what one screen says of a host
+ * @tpm: manufacturer, model text and firmware; NULL with @tpm_error
+ * @tpm_error: why the TPM could not be asked; NULL: it could
+ * @nv_left: NV writes that may come at once now
+ * @vms: of VsmHostVm
+ */
+typedef struct {
+    char *uuid;
+    guint listed, unlisted; /* snapshots; records that no catalogue lists */
+} VsmHostVm;
+
+typedef struct {
+    VsmHostKind kind;
+    char *id, *tpm, *tpm_error, *pcr_bank, *boot_policy, *last_error;
+    guint32 boot_pcrs;
+    bool boot_approved, boot_measured;
+    VsmDigest commit;
+    guint nv_left, nv_burst, nv_interval_ms;
+    guint64 tpm_commands;
+    GPtrArray *vms;
+} VsmHostStatus;
+
+/* Errors: STORE.  A TPM that does not answer is part of the status. */
+bool vsm_host_status(VsmHost *host, VsmHostStatus **ret, GError **error);
+void vsm_host_status_free(VsmHostStatus *status);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmHostStatus, vsm_host_status_free)
+
+/* A fresh secret file's content for a host of @kind; free with g_bytes. */
+GBytes *vsm_host_new_secret(VsmHostKind kind, GError **error);
 
 /* A trust file with this host as its one entry; free with g_free(). */
 bool vsm_host_keys(VsmHost *host, char **ret_json, GError **error);

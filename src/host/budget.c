@@ -45,3 +45,19 @@ void vsm_budget_give_back(VsmBudget *budget)
 {
     budget->left_us += unit(budget); /* the next take clips it */
 }
+
+void vsm_budget_resume(VsmBudget *budget, gint64 left_us, gint64 passed_us)
+{
+    gint64 most = budget->burst * unit(budget);
+
+    budget->left_us = CLAMP(left_us, 0, most);
+    budget->left_us += CLAMP(passed_us, 0, most - budget->left_us);
+}
+
+guint vsm_budget_left(const VsmBudget *budget, gint64 now_us)
+{
+    gint64 most = budget->burst * unit(budget);
+    gint64 gained = CLAMP(now_us - budget->at_us, 0, most);
+
+    return MIN(most, budget->left_us + gained) / unit(budget);
+}

@@ -26,4 +26,14 @@ void vsm_budget_init(VsmBudget *budget,
 
 /* BUSY, with the time to wait, when none is left. */
 bool vsm_budget_take(VsmBudget *budget, gint64 now_us, GError **error);
+
+/*
+ * Goes on after a restart: @left_us were left @passed_us ago.  Both are
+ * clipped: a clock that went back, or a smaller burst, gives nothing away.
+ */
+void vsm_budget_resume(VsmBudget *budget, gint64 left_us, gint64 passed_us);
+
+/* Writes that may come at once at @now_us. */
+guint vsm_budget_left(const VsmBudget *budget, gint64 now_us);
+
 void vsm_budget_give_back(VsmBudget *budget);

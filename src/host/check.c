@@ -28,6 +28,21 @@ void vsm_local_check_clear(VsmLocalCheck *check)
     *check = (VsmLocalCheck){.folder = NULL};
 }
 
+static bool allow_recipient(VsmLocal *self, GError **error)
+{
+    const char *const *allowed = (const char *const *)self->host->recipients;
+    const char *thumbprint = self->check.thumbprint;
+
+    if (!allowed || g_strv_contains(allowed, thumbprint)) {
+        return true;
+    }
+    g_set_error(error, VSM_ERROR, VSM_ERROR_DENIED,
+                "reports may not be encrypted for the key %s; the host's "
+                "operator may add it to the allowed recipients",
+                thumbprint);
+    return false;
+}
+
 /* What can be refused without looking at the store or the TPM. */
 static bool
 check_request(VsmLocal *self, const VsmCheckRequest *request, GError **error)
@@ -47,7 +62,8 @@ check_request(VsmLocal *self, const VsmCheckRequest *request, GError **error)
         return false;
     }
     if (request->recipient &&
-        !vsm_jwk_recipient(request->recipient, &check->thumbprint, error)) {
+        (!vsm_jwk_recipient(request->recipient, &check->thumbprint, error) ||
+         !allow_recipient(self, error))) {
         return false;
     }
     check->purpose = request->purpose;

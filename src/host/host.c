@@ -33,6 +33,7 @@ static void vsm_host_finalize(GObject *object)
     g_clear_pointer(&host->catalogue, vsm_catalogue_free);
     g_clear_pointer(&host->store, vsm_dir_free);
     g_free(host->id);
+    g_strfreev(host->recipients);
     g_free(host->last_error);
     if (host->lock_fd >= 0) {
         close(host->lock_fd);
@@ -82,7 +83,8 @@ load_secret(VsmHost *host, const char *path, bool make, GError **error)
 {
     g_autoptr(GError) why = NULL;
 
-    host->secret = vsm_host_secret_load(path, host->store, make, &why);
+    host->secret =
+        vsm_host_secret_load(path, host->kind, host->store, make, &why);
     if (!host->secret && g_error_matches(why, VSM_ERROR, VSM_ERROR_NOT_FOUND)) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_STORE,
                     "%s; the store %s was made with it: restore it, without "
@@ -105,7 +107,19 @@ static bool new_host_file(VsmHost *host, VsmHostFile *ret, GError **error)
         return false;
     }
     ret->id = vsm_codec_hex(random, sizeof(random));
+    ret->kind = host->kind;
     return write_host_file(host, ret, error);
+}
+
+const char *vsm_host_kind_name(VsmHostKind kind)
+{
+    return kind == VSM_HOST_DAEMON ? "daemon" : "in-process";
+}
+
+static const char *where_used(VsmHostKind kind)
+{
+    return kind == VSM_HOST_DAEMON ? "by the daemon vsmd"
+                                   : "inside hypervisor processes";
 }
 
 static bool read_host_file(VsmHost *host, VsmHostFile *ret, GError **error)
@@ -116,6 +130,13 @@ static bool read_host_file(VsmHost *host, VsmHostFile *ret, GError **error)
                        &bytes, error) ||
         !vsm_host_file_decode(bytes, host->secret, ret, error)) {
         g_prefix_error(error, "%s: ", host->store->path);
+        return false;
+    }
+    if (ret->kind != host->kind) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_DENIED,
+                    "%s: its keys are used %s, and are never used elsewhere; "
+                    "give another state directory and secret",
+                    host->store->path, where_used(ret->kind));
         return false;
     }
     return true;
@@ -256,7 +277,8 @@ VsmHost *vsm_host_open_with_tpm(const VsmHostOptions *options,
     g_auto(VsmHostFile) file = {NULL};
 
     host->tpm = tpm;
-
+    host->kind = options->kind;
+    host->recipients = g_strdupv((char **)options->recipients);
     if (!options->state_dir || !options->tcti) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
                     "a state directory and a TCTI must be given");
@@ -269,11 +291,10 @@ VsmHost *vsm_host_open_with_tpm(const VsmHostOptions *options,
         options->boot_pcrs ? options->boot_pcrs : DEFAULT_BOOT_PCRS;
     host->allow_unmeasured_boot = options->allow_unmeasured_boot;
     host->vm_quota_bytes = options->vm_quota_bytes;
-    vsm_budget_init(&host->budget, options->nv_burst, options->nv_interval_ms,
-                    g_get_monotonic_time());
     if (!open_store(host, options, &file, error)) {
         return NULL;
     }
+    vsm_host_budget_load(host, options->nv_burst, options->nv_interval_ms);
     host->id = g_strdup(file.id);
     if (!host->tpm) {
         host->tpm = vsm_tpm_open(options->tcti, options->command_ms, error);
@@ -298,7 +319,7 @@ bool vsm_host_keys(VsmHost *host, char **ret_json, GError **error)
     VsmTpmPcrs pcrs;
     VsmTrustInput input = {
         .host_id = host->id,
-        .attester = "in-process",
+        .attester = vsm_host_kind_name(host->kind),
         .ak_public = keys->ak_public,
         .rk_public = keys->rk_public,
         .pcrs = &pcrs,

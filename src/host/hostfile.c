@@ -17,6 +17,7 @@
 
 static const VsmCodecField fields[] = {
     {"id", "s", true},
+    {"attester", "s", false}, /* absent: in-process */
     {"srk", "u", false},
     {"ak", "u", false},
     {"rk", "u", false},
@@ -120,6 +121,11 @@ GBytes *vsm_host_file_encode(const VsmHostFile *file,
 
     g_variant_builder_init(&dict, G_VARIANT_TYPE_VARDICT);
     g_variant_builder_add(&dict, "{sv}", "id", g_variant_new_string(file->id));
+    if (file->kind == VSM_HOST_DAEMON) {
+        g_variant_builder_add(
+            &dict, "{sv}", "attester",
+            g_variant_new_string(vsm_host_kind_name(file->kind)));
+    }
     if (file->keys) {
         add_keys(&dict, file->keys);
     }
@@ -170,6 +176,24 @@ static bool parse_keys(GVariant *dict, VsmTpmKeys *keys, GError **error)
     return true;
 }
 
+/* The one word there is: in process, the key is left out. */
+static bool parse_kind(GVariant *dict, VsmHostKind *ret, GError **error)
+{
+    const char *word = NULL;
+
+    *ret = VSM_HOST_IN_PROCESS;
+    if (!g_variant_lookup(dict, "attester", "&s", &word)) {
+        return true;
+    }
+    if (strcmp(word, vsm_host_kind_name(VSM_HOST_DAEMON))) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_FORMAT,
+                    WHAT ": of an unknown attester");
+        return false;
+    }
+    *ret = VSM_HOST_DAEMON;
+    return true;
+}
+
 bool vsm_host_file_parse(GBytes *body, VsmHostFile *ret, GError **error)
 {
     g_autoptr(GVariant) value =
@@ -192,7 +216,10 @@ bool vsm_host_file_parse(GBytes *body, VsmHostFile *ret, GError **error)
                     WHAT ": its id is not 32 hex digits");
         return false;
     }
-    if (g_variant_n_children(dict) > 1) {
+    if (!parse_kind(dict, &file.kind, error)) {
+        return false;
+    }
+    if (g_variant_n_children(dict) > 1u + (file.kind == VSM_HOST_DAEMON)) {
         file.keys = g_new0(VsmTpmKeys, 1);
         if (!parse_keys(dict, file.keys, error)) {
             return false;

@@ -5,12 +5,14 @@
  */
 #pragma once
 
+#include <vsm/host.h>
 #include "crypto/secret.h"
 #include "tpm/keys.h"
 
 /* @keys: NULL: set-up is not complete. */
 typedef struct {
     char *id; /* 32 hex digits, random */
+    VsmHostKind kind;
     VsmTpmKeys *keys;
 } VsmHostFile;
 

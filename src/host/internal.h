@@ -21,12 +21,15 @@
 #define VSM_STORE_NEXT "catalogue.next"
 #define VSM_STORE_HOST "host"
 #define VSM_STORE_LOCK "lock"
+#define VSM_STORE_BUDGET "budget"
 #define VSM_FILE_METADATA "metadata"
 #define VSM_FILE_SIGNATURE "signature"
 
 struct _VsmHost {
     GObject parent;
 
+    VsmHostKind kind;
+    char **recipients; /* allowed thumbprints; NULL: any */
     VsmDir *store;
     int lock_fd;
     VsmSecret *secret;
@@ -60,6 +63,14 @@ bool vsm_host_recover(VsmHost *host, GError **error);
 /* Locks the mutex, settling a doubt first; false: not locked. */
 bool vsm_host_lock(VsmHost *host, GError **error);
 void vsm_host_unlock(VsmHost *host);
+
+/*
+ * The NV budget, kept in the store: a restart gives no new writes.  Called
+ * with the mutex held.
+ */
+void vsm_host_budget_load(VsmHost *host, guint burst, guint interval_ms);
+bool vsm_host_budget_take(VsmHost *host, GError **error);
+void vsm_host_budget_give_back(VsmHost *host);
 
 /* Keeps the text of @error for the status; returns false. */
 bool vsm_host_note(VsmHost *host, const GError *error);

@@ -76,7 +76,7 @@ void vsm_local_end(VsmLocal *self)
 
     if (self->seal.token) {
         g_mutex_lock(&self->host->mutex);
-        vsm_budget_give_back(&self->host->budget);
+        vsm_host_budget_give_back(self->host);
         g_mutex_unlock(&self->host->mutex);
     }
     vsm_local_seal_clear(&self->seal);
@@ -91,6 +91,11 @@ void vsm_local_end(VsmLocal *self)
             g_mutex_unlock(&self->host->mutex);
         }
     }
+}
+
+const char *vsm_local_measured_by(const VsmLocal *self)
+{
+    return self->host->kind == VSM_HOST_DAEMON ? "daemon" : "self";
 }
 
 static void do_abort(VsmAttester *attester)
@@ -153,8 +158,8 @@ static bool do_status(VsmAttester *attester,
          !vsm_sha384(vm->config, strlen(vm->config), &status->config, error))) {
         return false;
     }
-    status->kind = g_strdup("in-process");
-    status->measured_by = g_strdup("self");
+    status->kind = g_strdup(vsm_host_kind_name(host->kind));
+    status->measured_by = g_strdup(vsm_local_measured_by(self));
     status->hypervisor_measured = true;
     status->hypervisor = *vsm_hypervisor_digest(self->hypervisor);
     g_mutex_lock(&host->mutex);
@@ -202,8 +207,7 @@ static bool remove_locked(VsmLocal *self, const char *id, GError **error)
         return false;
     }
     drop = *entry;
-    return vsm_budget_take(&self->host->budget, g_get_monotonic_time(),
-                           error) &&
+    return vsm_host_budget_take(self->host, error) &&
            vsm_host_commit(self->host, &change, &after, error);
 }
 

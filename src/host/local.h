@@ -81,6 +81,9 @@ bool vsm_local_set_vm(VsmLocal *self, const VsmVm *vm, GError **error);
 /* Ends any transaction; an unfinished folder goes. */
 void vsm_local_end(VsmLocal *self);
 
+/* Who looked at the hypervisor's files: "self" or "daemon". */
+const char *vsm_local_measured_by(const VsmLocal *self);
+
 /* seal.c */
 bool vsm_local_seal_begin(VsmAttester *attester,
                           const VsmSealRequest *request,

@@ -110,8 +110,7 @@ static bool admit(VsmLocal *self, const VsmSealRequest *request, GError **error)
         !read_boot(self, &boot, error) || !vsm_host_lock(host, error)) {
         return false;
     }
-    ok = check_tag(self, request, error) &&
-         vsm_budget_take(&host->budget, g_get_monotonic_time(), error);
+    ok = check_tag(self, request, error) && vsm_host_budget_take(host, error);
     vsm_host_unlock(host);
     self->seal.token = ok;
     return ok;
@@ -330,8 +329,8 @@ static VsmMetadata *describe(VsmLocal *self,
     metadata->config = g_strdup(self->vm.config);
     metadata->time = g_get_real_time() / G_USEC_PER_SEC;
     metadata->scope_reason = g_strdup(scope_reason);
-    metadata->attester = g_strdup("in-process");
-    metadata->measured_by = g_strdup("self");
+    metadata->attester = g_strdup(vsm_host_kind_name(self->host->kind));
+    metadata->measured_by = g_strdup(vsm_local_measured_by(self));
     metadata->boot_policy = g_strdup(operator_approves ? "operator" : "frozen");
     vsm_container_copy(container, &metadata->container);
     return metadata;
@@ -439,9 +438,7 @@ static bool commit_locked(VsmLocal *self, VsmRecord **ret, GError **error)
     VsmDigest after;
 
     drop = replaced(self, error);
-    if (!drop ||
-        (!seal->token && !vsm_budget_take(&self->host->budget,
-                                          g_get_monotonic_time(), error))) {
+    if (!drop || (!seal->token && !vsm_host_budget_take(self->host, error))) {
         return false;
     }
     seal->token = false; /* used, whatever comes of it */

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <vsm/host.h>
 #include "crypto/secret.h"
 #include "store/files.h"
 
@@ -13,14 +14,18 @@
 /**
  * vsm_host_secret_load:
  * @path: NULL: VSM_HOST_SECRET_PATH
+ * @kind: the daemon's secret begins with a mark that no other has, so that
+ *        neither adopts the other's
  * @store: must not hold it, nor any directory above it: a copy of the store
  *         would else carry the secret along
  * @make: make one when absent (first set-up)
  *
  * Errors: INVALID (inside @store), NOT_FOUND (absent and not made), STORE
- * (readable by others, wrong length, or unreadable).
+ * (readable by others, wrong length, or unreadable), DENIED (of the other
+ * kind).
  */
 VsmSecret *vsm_host_secret_load(const char *path,
+                                VsmHostKind kind,
                                 const VsmDir *store,
                                 bool make,
                                 GError **error);

@@ -124,7 +124,8 @@ static void test_host_file_has_its_known_answer(void)
         .rk_attest = blob,
         .rk_signature = blob,
     };
-    VsmHostFile file = {(char *)"000102030405060708090a0b0c0d0e0f", &keys};
+    VsmHostFile file = {.id = (char *)"000102030405060708090a0b0c0d0e0f",
+                        .keys = &keys};
     guint8 one[32];
     g_autoptr(VsmSecret) secret = NULL;
     g_autoptr(GBytes) bytes = NULL;

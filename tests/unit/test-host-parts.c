@@ -201,6 +201,31 @@ static void test_budget_lets_a_burst_through_and_then_one_each(void)
     g_assert_true(vsm_budget_take(&budget, 10000002, NULL));
 }
 
+static void test_budget_goes_on_after_a_restart(void)
+{
+    VsmBudget budget;
+
+    vsm_budget_init(&budget, 3, 1000, 0);
+    vsm_budget_resume(&budget, 500000, 500000);
+    g_assert_cmpuint(vsm_budget_left(&budget, 0), ==, 1);
+    g_assert_true(vsm_budget_take(&budget, 0, NULL));
+    g_assert_false(vsm_budget_take(&budget, 999999, NULL));
+    g_assert_cmpuint(vsm_budget_left(&budget, 2000000), ==, 2);
+}
+
+static void test_budget_gains_nothing_from_a_wrong_clock(void)
+{
+    VsmBudget budget;
+
+    vsm_budget_init(&budget, 3, 1000, 0);
+    vsm_budget_resume(&budget, 1000000, -5000000);
+    g_assert_cmpuint(vsm_budget_left(&budget, 0), ==, 1);
+    vsm_budget_resume(&budget, G_MAXINT64, G_MAXINT64);
+    g_assert_cmpuint(vsm_budget_left(&budget, 0), ==, 3);
+    vsm_budget_resume(&budget, G_MININT64, G_MININT64);
+    g_assert_cmpuint(vsm_budget_left(&budget, 0), ==, 0);
+}
+
 static void test_budget_saves_no_more_than_its_burst(void)
 {
     VsmBudget budget;
@@ -378,6 +403,9 @@ int main(int argc, char **argv)
     ADD("config-diff-is-short", test_config_diff_is_short);
     ADD("budget-lets-a-burst-through-and-then-one-each",
         test_budget_lets_a_burst_through_and_then_one_each);
+    ADD("budget-goes-on-after-a-restart", test_budget_goes_on_after_a_restart);
+    ADD("budget-gains-nothing-from-a-wrong-clock",
+        test_budget_gains_nothing_from_a_wrong_clock);
     ADD("budget-saves-no-more-than-its-burst",
         test_budget_saves_no_more_than_its_burst);
     ADD_SEALED("equal-documents-match", test_equal_documents_match);

@@ -389,8 +389,8 @@ static void test_every_flipped_byte_of_the_host_file_is_refused(void)
     g_autofree char *data = NULL;
     gsize size;
 
-    secret =
-        vsm_host_secret_load(store->secret, store->host->store, false, NULL);
+    secret = vsm_host_secret_load(store->secret, VSM_HOST_IN_PROCESS,
+                                  store->host->store, false, NULL);
     g_assert_nonnull(secret);
     g_assert_true(g_file_get_contents(path, &data, &size, NULL));
     for (gsize i = 0; i < size; i++) {

@@ -1,0 +1,105 @@
+/*
+ * What one screen says of a host: TPM, boot, budget, VMs.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "host/internal.h"
+#include "tpm/context.h"
+
+static void free_vm(gpointer data)
+{
+    VsmHostVm *vm = data;
+
+    g_free(vm->uuid);
+    g_free(vm);
+}
+
+void vsm_host_status_free(VsmHostStatus *status)
+{
+    if (!status) {
+        return;
+    }
+    g_free(status->id);
+    g_free(status->tpm);
+    g_free(status->tpm_error);
+    g_free(status->pcr_bank);
+    g_free(status->boot_policy);
+    g_free(status->last_error);
+    g_clear_pointer(&status->vms, g_ptr_array_unref);
+    g_free(status);
+}
+
+static void fill_tpm(VsmHost *host, VsmHostStatus *status)
+{
+    g_autoptr(GError) why = NULL;
+    VsmTpmPcrs boot;
+
+    status->boot_pcrs = host->boot_pcrs;
+    status->tpm_commands = vsm_tpm_commands(host->tpm);
+    if (!vsm_tpm_describe(host->tpm, &status->tpm, &why) ||
+        !vsm_tpm_read_boot(host->tpm, host->boot_pcrs, true, &boot, &why)) {
+        g_clear_pointer(&status->tpm, g_free);
+        status->tpm_error = g_strdup(why->message);
+        return;
+    }
+    status->pcr_bank = g_strdup(vsm_tpm_bank_name(boot.bank));
+    status->boot_measured = !vsm_tpm_pcrs_zero(&boot);
+    status->boot_approved =
+        (status->boot_measured || host->allow_unmeasured_boot) &&
+        vsm_tpm_boot_check(host->tpm, &boot, NULL, NULL);
+}
+
+/* Called with the mutex held.  Counts; reads no metadata. */
+static bool fill_vms(VsmHost *host, VsmHostStatus *status, GError **error)
+{
+    g_autoptr(GPtrArray) uuids = vsm_store_uuids(host->store, error);
+
+    if (!uuids) {
+        return false;
+    }
+    status->vms = g_ptr_array_new_with_free_func(free_vm);
+    for (guint i = 0; i < uuids->len; i++) {
+        const char *uuid = uuids->pdata[i];
+        g_autoptr(GPtrArray) ids = vsm_store_ids(host->store, uuid, error);
+        VsmHostVm *vm;
+
+        if (!ids) {
+            return false;
+        }
+        vm = g_new0(VsmHostVm, 1);
+        vm->uuid = g_strdup(uuid);
+        for (guint j = 0; j < ids->len; j++) {
+            if (vsm_catalogue_find(host->catalogue, uuid, ids->pdata[j])) {
+                vm->listed++;
+            } else {
+                vm->unlisted++;
+            }
+        }
+        g_ptr_array_add(status->vms, vm);
+    }
+    return true;
+}
+
+bool vsm_host_status(VsmHost *host, VsmHostStatus **ret, GError **error)
+{
+    g_autoptr(VsmHostStatus) status = g_new0(VsmHostStatus, 1);
+    const VsmTpmKeys *keys = vsm_tpm_keys(host->tpm);
+    bool ok;
+
+    status->kind = host->kind;
+    status->id = g_strdup(host->id);
+    status->boot_policy = g_strdup(keys->boot_index ? "operator" : "frozen");
+    fill_tpm(host, status);
+    g_mutex_lock(&host->mutex);
+    status->commit = host->value;
+    status->last_error = g_strdup(host->last_error);
+    status->nv_burst = host->budget.burst;
+    status->nv_interval_ms = host->budget.interval_ms;
+    status->nv_left = vsm_budget_left(&host->budget, g_get_monotonic_time());
+    ok = fill_vms(host, status, error);
+    g_mutex_unlock(&host->mutex);
+    if (ok) {
+        *ret = g_steal_pointer(&status);
+    }
+    return ok;
+}
