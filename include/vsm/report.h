@@ -71,7 +71,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmReportPolicy, vsm_report_policy_free)
  * @key_jwk: the recipient's private key as a JWK
  * @ret_jws: (out) (transfer full): the report
  *
- * Errors: FORMAT, LIMIT, CRYPTO.
+ * Errors: FORMAT, LIMIT; SIGNATURE: it was altered, or is for another
+ * recipient.
  */
 bool vsm_report_open(const char *jwe,
                      const char *key_jwk,

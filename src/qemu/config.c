@@ -169,6 +169,12 @@ static void append_lines(GString *text, GPtrArray *lines)
     }
 }
 
+bool vsm_config_has_machine(void)
+{
+    return current_machine &&
+           strcmp(MACHINE_GET_CLASS(current_machine)->name, "none");
+}
+
 char *vsm_config_text(const char *boot_files)
 {
     g_autoptr(GPtrArray) fixed = g_ptr_array_new_with_free_func(g_free);
@@ -176,7 +182,7 @@ char *vsm_config_text(const char *boot_files)
     MachineState *ms = current_machine;
     GString *text;
 
-    if (!ms || !strcmp(MACHINE_GET_CLASS(ms)->name, "none")) {
+    if (!vsm_config_has_machine()) {
         return NULL;
     }
     add_machine(fixed, ms);

@@ -7,6 +7,9 @@
 #ifndef VSM_CONFIG_H
 #define VSM_CONFIG_H
 
+/* False under -machine none, and before there is a machine.  */
+bool vsm_config_has_machine(void);
+
 /**
  * vsm_config_text:
  * @boot_files: from vsm_config_boot_files()

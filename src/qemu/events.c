@@ -36,8 +36,22 @@ void vsm_event_refused(VsmOperation operation,
                        const char *message,
                        bool vm_changed)
 {
+    VsmManager *m = vsm_manager();
+
     trace_vsm_refused(VsmOperation_str(operation), asked ?: "",
                       vsm_error_name(code), vm_changed);
     qapi_event_send_vsm_refused(operation, asked, job_id, vsm_error_name(code),
                                 message, vm_changed);
+    if (m) {
+        qapi_free_VsmRefusal(m->refusal);
+        m->refusal = g_new(VsmRefusal, 1);
+        *m->refusal = (VsmRefusal){
+            .operation = operation,
+            .snapshot = g_strdup(asked),
+            .job_id = g_strdup(job_id),
+            .code = g_strdup(vsm_error_name(code)),
+            .message = g_strdup(message),
+            .vm_changed = vm_changed,
+        };
+    }
 }

@@ -13,6 +13,7 @@
 #include "qemu/uuid.h"
 #include "qemu-version.h"
 #include "qom/object_interfaces.h"
+#include "system/rtc.h"
 #include "system/runstate.h"
 #include "system/runstate-action.h"
 #include "system/system.h"
@@ -118,6 +119,18 @@ char *vsm_describe_vm(VsmManager *m, VsmVm *vm)
     return config;
 }
 
+/* A mismatch that it causes would look like an attack.  */
+static void warn_host_clock(void)
+{
+    if (rtc_clock == QEMU_CLOCK_HOST &&
+        object_resolve_path_type("", "mc146818rtc", NULL)) {
+        warn_report("vsm: the CMOS clock follows the host's: if the guest "
+                    "turns its periodic interrupt on, it goes on while the VM "
+                    "is stopped, and an attestation says mismatch; use -rtc "
+                    "clock=vm (libvirt: <timer name='rtc' track='guest'/>)");
+    }
+}
+
 /*
  * The machine is there, the disks are open, no guest instruction has run, and
  * -loadvm comes later: sweep what a crash left behind.
@@ -134,6 +147,7 @@ static bool machine_done(VsmManager *m, Error **errp)
         error_prepend(errp, "cannot ask the attester: ");
         return false;
     }
+    warn_host_clock();
     return true;
 }
 
@@ -293,6 +307,7 @@ static void vsm_manager_finalize(Object *obj)
         }
     }
     vsm_answers_clear(m);
+    qapi_free_VsmRefusal(m->refusal);
     g_clear_pointer(&m->accepted, vsm_accepted_free);
     g_clear_pointer(&m->status, vsm_status_free);
     g_clear_pointer(&m->records, g_ptr_array_unref);

@@ -82,6 +82,7 @@ struct VsmManager {
     char *accepted_id;
 
     GQueue answers; /* of VsmAnswer, oldest first */
+    VsmRefusal *refusal; /* the last one; NULL: none yet */
 };
 
 /* The manager, or NULL: none was created.  */

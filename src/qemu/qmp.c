@@ -77,6 +77,7 @@ VsmInfo *coroutine_fn qmp_query_vsm(Error **errp)
     info->on_mismatch = m->on_mismatch;
     info->debris = debris_list(m);
     info->last_error = g_strdup(status->last_error);
+    info->last_refusal = m->refusal ? QAPI_CLONE(VsmRefusal, m->refusal) : NULL;
     return info;
 }
 

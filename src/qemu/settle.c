@@ -13,6 +13,7 @@
 #include "qapi/error.h"
 #include "qemu/error-report.h"
 #include "call.h"
+#include "config.h"
 #include "disks.h"
 #include "settle.h"
 #include "trace.h"
@@ -104,6 +105,9 @@ bool vsm_settle(VsmManager *m, Error **errp)
     m->unsettled = true;
     if (!vsm_list(m, errp)) {
         return false;
+    }
+    if (!vsm_config_has_machine()) {
+        return true; /* its disks are not all there: nothing is swept */
     }
     disks = bdrv_snapshot_disks_find(NULL, false, NULL, errp);
     if (!disks) {

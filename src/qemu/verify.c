@@ -5,23 +5,70 @@
  */
 
 #include "qemu/osdep.h"
+#include "block/block_int-global-state.h"
 #include "block/snapshot-disks.h"
 #include "qapi/error.h"
 #include "qemu/cutils.h"
 #include "answers.h"
 #include "attest.h"
 #include "call.h"
+#include "config.h"
 #include "disks.h"
 #include "pass.h"
 #include "stored.h"
+
+static void use_entry(VsmStoredEntry *entry, const BdrvSnapshotDisk *disk)
+{
+    bdrv_ref(disk->bs);
+    entry->bs = disk->bs;
+    pstrcpy(entry->id, sizeof(entry->id), disk->sn.id_str);
+}
+
+/*
+ * Without a machine there are no devices, by which disks are known: the image
+ * is the node, which may be read-only, whose one entry bears the mark and is
+ * as long as the stream.
+ */
+static void find_on_nodes(VsmStoredEntry *entry)
+{
+    const VsmRecord *record = entry->record;
+    g_autoptr(strList) names = NULL;
+    g_autoptr(GPtrArray) disks = NULL;
+    BlockDriverState *bs = NULL;
+
+    while ((bs = bdrv_next_monitor_owned(bs))) {
+        QAPI_LIST_PREPEND(names, g_strdup(bdrv_get_node_name(bs)));
+    }
+    disks = bdrv_snapshot_disks_find(NULL, true, names, &entry->err);
+    for (guint i = 0; disks && i < disks->len; i++) {
+        BdrvSnapshotDisk *disk = g_ptr_array_index(disks, i);
+
+        if (vsm_find_entry(disk->bs, &record->container, &disk->sn) == 1 &&
+            disk->sn.vm_state_size == record->container.vmstate_bytes) {
+            use_entry(entry, disk);
+            return;
+        }
+    }
+    if (disks) {
+        vsm_fail(entry->m, VSM_ERROR_NOT_FOUND, &entry->err,
+                 "No image that is open has exactly one entry of the sealed "
+                 "snapshot '%s' with %" PRIu64 " bytes of VM state; open the "
+                 "image that held the VM state",
+                 record->tag, record->container.vmstate_bytes);
+    }
+}
 
 static void find_entry(void *opaque)
 {
     VsmStoredEntry *entry = opaque;
     const VsmRecord *record = entry->record;
-    g_autoptr(GPtrArray) disks =
-        bdrv_snapshot_disks_find(NULL, false, NULL, &entry->err);
+    g_autoptr(GPtrArray) disks = NULL;
 
+    if (!vsm_config_has_machine()) {
+        find_on_nodes(entry);
+        return;
+    }
+    disks = bdrv_snapshot_disks_find(NULL, false, NULL, &entry->err);
     for (guint i = 0; disks && i < disks->len; i++) {
         BdrvSnapshotDisk *disk = g_ptr_array_index(disks, i);
         g_autofree char *name = vsm_disk_name(disk->bs);
@@ -33,9 +80,7 @@ static void find_entry(void *opaque)
         if (!vsm_disks_resolve_one(entry->m, record, disk, &entry->err)) {
             return;
         }
-        bdrv_ref(disk->bs);
-        entry->bs = disk->bs;
-        pstrcpy(entry->id, sizeof(entry->id), disk->sn.id_str);
+        use_entry(entry, disk);
         return;
     }
     if (disks) {

@@ -278,6 +278,9 @@ static void fill(VsmClaims *claims)
     claims->snapshot_tag = vsm_json_text(snapshot, "tag");
     claims->config = vsm_json_text(json, "config");
     claims->attester = vsm_json_text(json, "attester");
+    claims->hypervisor_measured_by =
+        vsm_json_text(json, "hypervisor_measured_by");
+    claims->state_measured_by = vsm_json_text(json, "state_measured_by");
     claims->boot_policy = vsm_json_text(json, "boot_policy");
     claims->accepted = json_object_get(json, "accepted");
     claims->host_clock = json_object_get(json, "host_clock");

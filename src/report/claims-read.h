@@ -24,6 +24,7 @@ typedef struct {
     const char *host_id, *op, *asked, *scope, *profile, *recipient;
     const char *vm_uuid, *snapshot_id, *snapshot_tag, *config;
     const char *attester, *boot_policy;
+    const char *hypervisor_measured_by, *state_measured_by;
     const json_t *accepted, *host_clock, *unattested;
     guint8 result; /* VsmResult */
     guint64 left_out; /* of all lists together */

@@ -167,7 +167,7 @@ bool vsm_report_open(const char *jwe,
     plain = jose_jwe_dec(NULL, flat, NULL, key, &size);
     if (!plain || memchr(plain, '\0', size)) {
         free(plain);
-        g_set_error(error, VSM_ERROR, VSM_ERROR_CRYPTO,
+        g_set_error(error, VSM_ERROR, VSM_ERROR_SIGNATURE,
                     "the JWE does not open: it was altered, or it is for "
                     "another recipient");
         return false;

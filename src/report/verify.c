@@ -248,6 +248,14 @@ static bool check_attester(const VsmClaims *claims,
                       "the report's attester or boot policy is not the one "
                       "of the trust entry");
     }
+    /* Who looked follows from the kind; nobody but QEMU sees the state. */
+    if (strcmp(claims->hypervisor_measured_by,
+               entry->in_process ? "self" : "daemon") != 0 ||
+        strcmp(claims->state_measured_by, "self") != 0) {
+        return refuse(error, VSM_ERROR_POLICY,
+                      "the report names another measurer of hypervisor or "
+                      "state than this kind of attester has");
+    }
     if (entry->in_process && !entry->allow_in_process &&
         !policy->allow_in_process) {
         return refuse(error, VSM_ERROR_POLICY,

@@ -17,7 +17,7 @@
 static json_t *arguments_of(const Request *request)
 {
     json_t *arguments =
-        json_pack("{s:s, s:s, s:s*}", "snapshot", request->snapshot, "nonce",
+        json_pack("{s:s, s:s*, s:s*}", "snapshot", request->snapshot, "nonce",
                   request->nonce, "recipient", request->recipient);
 
     if (strcmp(request->op, "attest") == 0) {
@@ -65,6 +65,10 @@ static void print_verdict(const json_t *verdict)
     vsmctl_print_field("hashed", hashed);
     vsmctl_print_field("paused", pause);
     vsmctl_print_field("covers", "RAM, vCPUs, devices; disks not covered");
+    if (json_is_false(json_object_get(verdict, "unsealed"))) {
+        vsmctl_print_field("unsealed", "false: the TPM was not asked, nothing "
+                                       "is signed");
+    }
 }
 
 /* Of a verdict that the VM's own process gave. */
@@ -73,7 +77,7 @@ static int exit_code(const json_t *verdict)
     const char *result = vsmctl_text(verdict, "result");
 
     if (!verdict) {
-        return VSMCTL_MATCH; /* only the recipient can read it */
+        return VSMCTL_ENCRYPTED; /* only the recipient can read it */
     }
     if (strcmp(result, "match") == 0) {
         return vsmctl_int(verdict, "findings-left-out") > 0 ? VSMCTL_UNTRUSTED
@@ -136,7 +140,9 @@ run_job(Qmp *qmp, const char *command, const Request *request, GError **error)
     code = show(answer, error);
     if (!ok && code >= 0) {
         vsmctl_print_field("failed", why->message);
-        code = code == VSMCTL_MATCH ? vsm_error_exit_code(why->code) : code;
+        code = code == VSMCTL_MATCH || code == VSMCTL_ENCRYPTED
+                   ? vsm_error_exit_code(why->code)
+                   : code;
     }
     return code;
 }
@@ -154,9 +160,16 @@ int answer_run(const char *op,
     if (!request) {
         return -1;
     }
-    qmp = qmp_open(vsmctl_options.qmp, error);
+    qmp = qmp_open_vm(error);
     if (!qmp || !check_vm(qmp, request, error)) {
         return -1;
     }
     return run_job(qmp, command, request, error);
+}
+
+int answer_run_unsealed(Qmp *qmp, const char *snapshot, GError **error)
+{
+    Request request = {.op = (char *)"verify", .snapshot = (char *)snapshot};
+
+    return run_job(qmp, "vsm-verify", &request, error);
 }

@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include <glib.h>
+#include "vsmctl/qmp.h"
 
 /**
  * answer_run:
@@ -22,3 +22,6 @@ int answer_run(const char *op,
                const char *scope,
                const char *snapshot,
                GError **error);
+
+/* vsm-verify without a nonce, of a QEMU that has no machine. */
+int answer_run_unsealed(Qmp *qmp, const char *snapshot, GError **error);

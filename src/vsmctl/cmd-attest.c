@@ -29,7 +29,7 @@ const VsmctlCommand vsmctl_attest = {
             "What is shown here is what the VM's own process says. A remote "
             "verifier relies on the report alone, which --out keeps: see "
             "request and verify. With a recipient the result is in the report "
-            "only.",
+            "only, and the exit code is 5.",
     .options = options,
     .takes = VSMCTL_TAKES_QMP | VSMCTL_TAKES_REQUEST,
     .n_args_max = 1,

@@ -10,7 +10,7 @@
 
 static int run(char **args, GError **error)
 {
-    g_autoptr(Qmp) qmp = qmp_open(vsmctl_options.qmp, error);
+    g_autoptr(Qmp) qmp = qmp_open_vm(error);
     json_auto_t *entry = NULL;
     json_t *devices = NULL;
     g_autofree char *vmstate = NULL;

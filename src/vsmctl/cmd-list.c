@@ -36,7 +36,7 @@ static void print_row(const json_t *entry)
 
 static int run(char **args, GError **error)
 {
-    g_autoptr(Qmp) qmp = qmp_open(vsmctl_options.qmp, error);
+    g_autoptr(Qmp) qmp = qmp_open_vm(error);
     json_auto_t *list = NULL;
     size_t i;
     json_t *entry;

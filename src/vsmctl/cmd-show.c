@@ -33,7 +33,7 @@ static void print(const json_t *entry)
 
 static int run(char **args, GError **error)
 {
-    g_autoptr(Qmp) qmp = qmp_open(vsmctl_options.qmp, error);
+    g_autoptr(Qmp) qmp = qmp_open_vm(error);
     json_auto_t *entry = NULL;
 
     if (!qmp || !snapshots_find(qmp, args[0], &entry, error)) {

@@ -80,7 +80,7 @@ static bool save_over(Qmp *qmp, const char *tag, GError **error)
 
 static int run(char **args, GError **error)
 {
-    g_autoptr(Qmp) qmp = qmp_open(vsmctl_options.qmp, error);
+    g_autoptr(Qmp) qmp = qmp_open_vm(error);
     g_autofree char *asked = g_strconcat("tag:", args[0], NULL);
     json_auto_t *entry = NULL;
 

@@ -82,7 +82,7 @@ static void print(const json_t *info)
 
 static int run(char **args, GError **error)
 {
-    g_autoptr(Qmp) qmp = qmp_open(vsmctl_options.qmp, error);
+    g_autoptr(Qmp) qmp = qmp_open_vm(error);
     json_auto_t *info = NULL;
 
     (void)args;

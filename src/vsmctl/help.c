@@ -30,6 +30,8 @@ static const struct {
                        "hypervisor or configuration other than sealed"},
     {VSMCTL_USAGE, "wrong usage, no connection, or anything else that failed"},
     {VSMCTL_UNAVAILABLE, "the state could not be measured"},
+    {VSMCTL_ENCRYPTED, "done, and the result is not known here: the report is "
+                       "encrypted for its recipient"},
 };
 
 static const struct {
@@ -242,7 +244,7 @@ void vsmctl_print_man(void)
         puts(".");
     }
     puts(".SH ENVIRONMENT\n.TP\n.B VSM_QMP\n"
-         "The QMP socket, if \\-\\-qmp is not given.\n"
+         "The QMP socket, if neither \\-\\-qmp nor \\-\\-domain is given.\n"
          ".SH EXAMPLES");
     put_examples();
     puts(".SH SEE ALSO\n.BR qemu (1),\n.BR jose (1),\n"

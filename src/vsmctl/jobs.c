@@ -62,6 +62,22 @@ static void see_event(Job *job, const json_t *event)
     job->code = code_of_name(vsmctl_text(data, "code"));
 }
 
+/*
+ * The same without events, as through libvirt, or when it came too late: QEMU
+ * remembers its last refusal.
+ */
+static void see_last_refusal(Job *job)
+{
+    json_auto_t *info = qmp_execute(job->qmp, "query-vsm", NULL, NULL);
+    json_auto_t *event =
+        json_pack("{s:s, s:O*}", "event", "VSM_REFUSED", "data",
+                  json_object_get(info, "last-refusal"));
+
+    if (event && json_object_get(event, "data")) {
+        see_event(job, event);
+    }
+}
+
 static void draw(Job *job, json_int_t current, json_int_t total)
 {
     char bar[BAR_WIDTH + 1];
@@ -172,6 +188,9 @@ static bool outcome(Job *job, const char *failure, GError **error)
     }
     if (!job->refusal && !see_events(job, error)) {
         return false;
+    }
+    if (!job->refusal) {
+        see_last_refusal(job);
     }
     if (job->cancelled) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_CANCELLED, "cancelled: %s",

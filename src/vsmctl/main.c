@@ -41,6 +41,10 @@ const GOptionEntry vsmctl_common_entries[] = {
 const GOptionEntry vsmctl_qmp_entries[] = {
     {"qmp", 'q', 0, G_OPTION_ARG_FILENAME, &vsmctl_options.qmp,
      "The VM's QMP socket (default: the environment's VSM_QMP)", "PATH"},
+    {"domain", 'd', 0, G_OPTION_ARG_STRING, &vsmctl_options.domain,
+     "The VM is this domain of libvirt; virsh is used", "NAME"},
+    {"connect", 'c', 0, G_OPTION_ARG_STRING, &vsmctl_options.connect,
+     "With --domain: libvirt's connection (default: virsh's)", "URI"},
     {0},
 };
 

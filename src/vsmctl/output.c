@@ -113,6 +113,29 @@ json_int_t vsmctl_int(const json_t *object, const char *name)
     return json_integer_value(json_object_get(object, name));
 }
 
+/* Interrupt controllers and timers alone: the CMOS clock goes on. */
+static bool is_host_clock(const json_t *findings)
+{
+    static const char *const sections[] = {"mc146818rtc/", "i8259/", "apic/",
+                                           "ioapic/", "hpet/"};
+    size_t i;
+    json_t *finding;
+
+    json_array_foreach(findings, i, finding)
+    {
+        const char *where = vsmctl_text(finding, "where");
+        bool known = false;
+
+        for (guint j = 0; j < G_N_ELEMENTS(sections); j++) {
+            known |= g_str_has_prefix(where, sections[j]);
+        }
+        if (!known || strcmp(vsmctl_text(finding, "kind"), "device") != 0) {
+            return false;
+        }
+    }
+    return json_array_size(findings) > 0;
+}
+
 void vsmctl_print_findings(const json_t *object, guint64 left_out)
 {
     size_t i;
@@ -138,6 +161,12 @@ void vsmctl_print_findings(const json_t *object, guint64 left_out)
             g_strdup_printf("%" G_GUINT64_FORMAT " more", left_out);
 
         vsmctl_print_field("left out", text);
+    }
+    if (is_host_clock(json_object_get(object, "findings"))) {
+        vsmctl_print_field("hint",
+                           "so it looks when the guest's CMOS clock interrupts "
+                           "a stopped VM: start QEMU with -rtc clock=vm "
+                           "(libvirt: <timer name='rtc' track='guest'/>)");
     }
 }
 

@@ -1,5 +1,5 @@
 /*
- * A QMP client on a unix socket.
+ * A QMP client: over a unix socket, or through libvirt.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,15 +12,46 @@
 typedef struct _Qmp Qmp;
 
 /**
+ * qmp_open_vm:
+ *
+ * The VM that --qmp, --domain or the environment's VSM_QMP names.
+ *
+ * Errors: VSM_ERROR_INVALID if none does, or two do; those of qmp_open() and
+ * qmp_open_domain().
+ */
+Qmp *qmp_open_vm(GError **error);
+
+/**
  * qmp_open:
- * @path: of the socket; NULL: the environment's VSM_QMP
+ * @path: of the socket
  *
  * Connects, reads the greeting and leaves the negotiation mode.
  *
- * Errors: VSM_ERROR_INVALID without a path, VSM_ERROR_CONNECTION,
- * VSM_ERROR_TIMEOUT when somebody else holds the monitor, VSM_ERROR_PROTOCOL.
+ * Errors: VSM_ERROR_CONNECTION, VSM_ERROR_TIMEOUT when somebody else holds
+ * the monitor, VSM_ERROR_PROTOCOL.
  */
 Qmp *qmp_open(const char *path, GError **error);
+
+/**
+ * qmp_open_fd:
+ * @fd: (transfer full): a connected socket of a QEMU that is just starting
+ * @name: of it, for messages
+ *
+ * The same on a connection that is there.
+ */
+Qmp *qmp_open_fd(int fd, const char *name, GError **error);
+
+/**
+ * qmp_open_domain:
+ * @uri: (nullable): of the connection; NULL: libvirt's default
+ * @domain: its name, uuid or id
+ *
+ * Every command goes through "virsh qemu-monitor-command", which brings no
+ * events.
+ *
+ * Errors: VSM_ERROR_CONNECTION, with virsh's own text.
+ */
+Qmp *qmp_open_domain(const char *uri, const char *domain, GError **error);
 
 /**
  * qmp_execute:

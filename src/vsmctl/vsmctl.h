@@ -17,11 +17,12 @@ typedef enum {
     VSMCTL_UNTRUSTED = 2, /* not to be trusted, or refused by policy */
     VSMCTL_USAGE = 3, /* usage, connection, or anything else that failed */
     VSMCTL_UNAVAILABLE = 4, /* could not be measured */
+    VSMCTL_ENCRYPTED = 5, /* the result is for the recipient alone */
 } VsmctlExit;
 
 /* Options that many subcommands take. */
 typedef enum {
-    VSMCTL_TAKES_QMP = 1 << 0, /* --qmp PATH */
+    VSMCTL_TAKES_QMP = 1 << 0, /* --qmp, --domain, --connect */
     VSMCTL_TAKES_HOST = 1 << 1, /* --tcti, --state-dir, --secret, ... */
     VSMCTL_TAKES_REQUEST = 1 << 2, /* --request, --nonce, --recipient, --out */
 } VsmctlTakes;
@@ -56,7 +57,7 @@ extern const VsmctlCommand *const vsmctl_commands[];
 /* Values of the shared options; NULL or false when not given. */
 typedef struct {
     gboolean json;
-    char *qmp;
+    char *qmp, *domain, *connect;
     char *tcti, *state_dir, *secret, *pcrs;
     gboolean allow_unmeasured_boot;
     char *request, *nonce, *recipient, *out;

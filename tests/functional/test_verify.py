@@ -2,11 +2,13 @@
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
+import json
 import os
 
 import pytest
 
 from vsmtest.vsm import Refused
+from vsmtest.vsmctl import MATCH, MISMATCH, UNTRUSTED, USAGE
 
 
 def test_verify_of_an_intact_snapshot_matches_while_the_guest_runs(guest):
@@ -79,3 +81,45 @@ def test_answers_are_kept_for_the_last_sixteen_jobs(guest):
         assert kept["report"] == answer.report
     with pytest.raises(Exception, match=jobs[0][0]):
         guest.qmp.command("query-vsm-report", job_id=jobs[0][0])
+
+
+def test_image_without_its_vm_is_verified_and_not_written(off):
+    before = off.disks[0].read_bytes()
+    text = off.ctl_image("tag:boot", check=MATCH).stdout
+    assert "match" in text
+    assert "false" in text.split("unsealed")[1].split("\n")[0]
+    answer = json.loads(off.ctl_image("boot", "--json", check=MATCH).stdout)
+    assert answer["verdict"]["unsealed"] is False
+    assert "report" not in answer
+    assert off.disks[0].read_bytes() == before
+
+
+def test_image_without_its_vm_shows_damage(off):
+    image = off.image
+    page = image.ram_page("boot")
+    image.flip("boot", page)
+    done = off.ctl_image("boot", check=MISMATCH)
+    assert "body" in done.stdout
+    image.flip("boot", page)
+    off.ctl_image("boot", check=MATCH)
+    manifest, = off.state_dir.glob("vm/*/*/manifest")
+    manifest.write_bytes(manifest.read_bytes()[:-1] + b"?")
+    done = off.ctl_image("boot", check=UNTRUSTED)
+    assert "manifest" in done.stderr
+
+
+def test_image_without_its_vm_needs_the_right_vm_and_store(off, machines):
+    other = "99999999-2222-4333-8444-555555555555"
+    assert "boot" in off.ctl_image("boot", vm=other, check=USAGE).stderr
+    off.ctl_image("nosuch", check=USAGE)
+    stranger = machines.new().create()
+    stranger.ctl_host("setup")
+    stranger.disks[0].write_bytes(off.disks[0].read_bytes())
+    stranger.ctl_image("boot", check=USAGE)
+
+
+def test_image_of_a_running_vm_is_left_to_it(guest):
+    done = guest.ctl_image("boot", check=USAGE)
+    assert "in use" in done.stderr or "another process" in done.stderr
+    assert guest.serial.ask("memget") == "golden"
+    assert guest.verify("boot").result == "match"

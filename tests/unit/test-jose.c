@@ -212,7 +212,7 @@ static void stock_opens(const char *curve)
     g_assert_cmpstr(ours, ==, jws);
     g_free(g_steal_pointer(&none));
     g_assert_false(vsm_report_open(jwe, other, &none, &error));
-    g_assert_error(error, VSM_ERROR, VSM_ERROR_CRYPTO);
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_SIGNATURE);
 }
 
 static void test_stock_jose_opens_encrypted_reports(void)
@@ -285,7 +285,7 @@ static void test_refuses_every_flipped_bit_of_a_jwe(void)
             copy[bit / 8] ^= 1u << bit % 8;
             parts[part] = vsm_b64url_encode(copy, size);
             bad = g_strjoinv(".", parts);
-            open_refused(bad, VSM_ERROR_CRYPTO);
+            open_refused(bad, VSM_ERROR_SIGNATURE);
             g_free(parts[part]);
             parts[part] = g_steal_pointer(&old);
         }
@@ -321,11 +321,11 @@ static void test_refuses_other_jwe_headers(void)
         {"zip", json_string("DEF"), VSM_ERROR_FORMAT},
         {"crit", json_array(), VSM_ERROR_FORMAT},
         {"epk", json_string("x"), VSM_ERROR_FORMAT},
-        {"kid", json_string("another"), VSM_ERROR_CRYPTO},
+        {"kid", json_string("another"), VSM_ERROR_SIGNATURE},
         {"epk",
          json_pack("{s:s,s:s,s:s,s:s}", "kty", "EC", "crv", "P-256", "x",
                    P256_Y, "y", P256_X),
-         VSM_ERROR_CRYPTO},
+         VSM_ERROR_SIGNATURE},
     };
 
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {

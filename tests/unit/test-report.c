@@ -632,6 +632,16 @@ static void test_refuses_an_attester_other_than_enrolled(void)
                        VSM_ERROR_UNTRUSTED, "another host");
 }
 
+static void test_refuses_a_measurer_other_than_the_attesters(void)
+{
+    g_autoptr(Fixture) fixture = fixture_new(48);
+
+    changed_is_refused(fixture, NULL, "hypervisor_measured_by",
+                       json_string("daemon"), VSM_ERROR_POLICY, "measurer");
+    changed_is_refused(fixture, NULL, "state_measured_by",
+                       json_string("daemon"), VSM_ERROR_POLICY, "measurer");
+}
+
 static void test_refuses_each_weaker_form(void)
 {
     static const struct {
@@ -1021,6 +1031,8 @@ int main(int argc, char **argv)
                     test_in_process_needs_the_entry_or_the_policy);
     g_test_add_func("/report/refuses-an-attester-other-than-enrolled",
                     test_refuses_an_attester_other_than_enrolled);
+    g_test_add_func("/report/refuses-a-measurer-other-than-the-attesters",
+                    test_refuses_a_measurer_other_than_the_attesters);
     g_test_add_func("/report/refuses-each-weaker-form",
                     test_refuses_each_weaker_form);
     g_test_add_func("/report/refuses-boot-pcrs-that-are-all-zero",

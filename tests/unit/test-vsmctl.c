@@ -124,6 +124,13 @@ static void test_usage_errors_are_3(void)
         vsmctl("setup", "--tcti=x", "--state-dir=y", "--pcrs=0-23", NULL),
         "0 to 22");
     usage_error(vsmctl("status", NULL), "--qmp");
+    usage_error(vsmctl("status", "--qmp=a", "--domain=b", NULL), "give one");
+    usage_error(vsmctl("verify-snapshot", "--image=a", NULL), "--vm UUID");
+    usage_error(vsmctl("verify-snapshot", "--image=a", "--nonce=AAAAAAAAAAA",
+                       "b", NULL),
+                "no report");
+    usage_error(vsmctl("verify-snapshot", "--vm=" FIXTURE_UUID, "a", NULL),
+                "go with --image");
 }
 
 static void test_help_describes_every_subcommand(void)
@@ -462,6 +469,41 @@ static void test_attest_tells_refusals_by_exit_code(void)
 }
 
 /* A rollback that failed after the load has its report all the same. */
+static void test_result_for_a_recipient_is_5(void)
+{
+    g_auto(Run) run =
+        attest("{\"return\": {\"job-id\": \"JOB\", \"operation\": \"attest\", "
+               "\"snapshot\": \"tag:clean\", \"scope\": \"full\", "
+               "\"report\": \"aa.bb.cc.dd.ee\"}}",
+               ENDED, NULL);
+
+    g_assert_cmpint(run.code, ==, 5);
+    says(run.out, "recipient alone");
+}
+
+/* As through libvirt, which brings no events. */
+static void test_refusal_without_its_event_keeps_its_exit_code(void)
+{
+    const StubAnswer answers[] = {
+        {"vsm-attest", DONE, NULL, 0},
+        {"query-jobs", FAILED, NULL, 0},
+        {"job-dismiss", DONE, NULL, 0},
+        {"query-vsm-report", NO_REPORT, NULL, 0},
+        {"query-vsm",
+         "{\"return\": {\"last-refusal\": {\"operation\": \"attest\", "
+         "\"job-id\": \"JOB\", \"code\": \"tampered\", \"message\": "
+         "\"a byte differs\", \"vm-changed\": false}}}",
+         NULL, 0},
+        {0},
+    };
+    g_autofree char *path = in_scratch("no-event.sock");
+    g_autoptr(Stub) stub = stub_new(path, answers);
+    g_auto(Run) run = vsmctl("attest", "tag:clean", "--qmp", path, NULL);
+
+    g_assert_cmpint(run.code, ==, 2);
+    says(run.err, "a byte differs");
+}
+
 static void test_failed_rollback_with_a_report_is_not_0(void)
 {
     g_autofree char *mismatch = verdict("mismatch", 0);
@@ -927,6 +969,10 @@ int main(int argc, char **argv)
                     test_attest_tells_results_by_exit_code);
     g_test_add_func("/vsmctl/attest-tells-refusals-by-exit-code",
                     test_attest_tells_refusals_by_exit_code);
+    g_test_add_func("/vsmctl/result-for-a-recipient-is-5",
+                    test_result_for_a_recipient_is_5);
+    g_test_add_func("/vsmctl/refusal-without-its-event-keeps-its-exit-code",
+                    test_refusal_without_its_event_keeps_its_exit_code);
     g_test_add_func("/vsmctl/failed-rollback-with-a-report-is-not-0",
                     test_failed_rollback_with_a_report_is_not_0);
     g_test_add_func("/vsmctl/report-is-kept-and-jobs-dismissed",

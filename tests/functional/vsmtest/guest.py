@@ -303,6 +303,13 @@ class Guest(VsmCommands):
                       "--state-dir", self.state_dir,
                       "--secret", self.secret, *argv, check=check)
 
+    def ctl_image(self, snapshot, *argv, check=None, vm=None):
+        """Runs vsmctl verify-snapshot on the first disk; QEMU is off."""
+        return self.ctl_host("verify-snapshot", "--image", self.disks[0],
+                             "--vm", vm or self.config.uuid,
+                             "--emulator", paths.qemu(), *argv, snapshot,
+                             check=check)
+
     def disk_sums(self):
         """SHA-256 of what the guest's disks hold now, as QEMU sees them."""
         sums = []

@@ -4,7 +4,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 """
 from . import paths
 
-MATCH, MISMATCH, UNTRUSTED, USAGE, UNAVAILABLE = range(5)
+MATCH, MISMATCH, UNTRUSTED, USAGE, UNAVAILABLE, ENCRYPTED = range(6)
 
 
 def vsmctl(*argv, check=None, **options):
