@@ -108,6 +108,51 @@ GBytes *vsm_host_new_secret(VsmHostKind kind, GError **error);
 /* A trust file with this host as its one entry; free with g_free(). */
 bool vsm_host_keys(VsmHost *host, char **ret_json, GError **error);
 
+/**
+ * vsm_host_enroll_request:
+ * @ek: (nullable): "p-384" or "rsa-2048"; NULL or "": the first of them that
+ *      the TPM has a certificate of
+ * @ret_json: (out) (transfer full): one line; for vsm_enroll_challenge()
+ *
+ * What this host says of itself: endorsement certificate and key, AK, RK.
+ * Nothing of it is secret.  Errors: NOT_FOUND without a certificate, INVALID,
+ * UNSUPPORTED when the endorsement hierarchy has a password, and the TPM's.
+ */
+bool vsm_host_enroll_request(VsmHost *host,
+                             const char *ek,
+                             char **ret_json,
+                             GError **error);
+
+/**
+ * vsm_host_enroll_respond:
+ * @challenge: from vsm_enroll_challenge(), as it came
+ * @ret_json: (out) (transfer full): one line; for vsm_enroll_accept()
+ *
+ * Opens the challenge's credential in the TPM, certifies the RK by the AK and
+ * quotes the boot PCRs, all bound to this challenge.  Errors: FORMAT, LIMIT,
+ * DENIED when it is for other keys, TAMPERED when the TPM cannot open it, BOOT,
+ * BUSY, and the TPM's.
+ */
+bool vsm_host_enroll_respond(VsmHost *host,
+                             const char *challenge,
+                             char **ret_json,
+                             GError **error);
+
+/**
+ * vsm_host_snapshot_evidence:
+ * @vm_uuid: whose snapshot
+ * @snapshot: tag:NAME, id:HEX or a bare word
+ * @ret_json: (out) (transfer full): for vsm_snapshot_evidence_verify()
+ *
+ * The metadata of a listed snapshot and what the AK signed when it was
+ * committed.  Errors: NOT_FOUND, INVALID, TAMPERED, STORE.
+ */
+bool vsm_host_snapshot_evidence(VsmHost *host,
+                                const char *vm_uuid,
+                                const char *snapshot,
+                                char **ret_json,
+                                GError **error);
+
 typedef struct _VsmHypervisor VsmHypervisor;
 
 /**

@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "host/evidence.h"
+#include "report/binding.h"
 
 /* What is about to be committed. */
 typedef struct {
@@ -50,7 +51,7 @@ static bool prepare(VsmHost *host,
     VsmSigned file;
 
     vsm_catalogue_sealed(next->catalogue, &metadata);
-    if (!vsm_evidence_extra(&metadata, &next->digest, &extra, error) ||
+    if (!vsm_binding_seal(&metadata, &next->digest, &extra, error) ||
         !vsm_tpm_nv_certify(host->tpm, &extra, &evidence, error) ||
         !vsm_evidence_check_commit(host, evidence.attest, evidence.signature,
                                    &metadata, &next->digest,

@@ -6,19 +6,7 @@
 #include "host/evidence.h"
 #include "base/codec.h"
 #include "base/limits.h"
-
-bool vsm_evidence_extra(const VsmDigest *metadata,
-                        const VsmDigest *body,
-                        VsmDigest *ret,
-                        GError **error)
-{
-    g_autoptr(GByteArray) fields = g_byte_array_new();
-
-    vsm_codec_append_text(fields, "VSM-SEAL-1");
-    vsm_codec_append_field(fields, metadata->b, sizeof(metadata->b));
-    vsm_codec_append_field(fields, body->b, sizeof(body->b));
-    return vsm_sha384(fields->data, fields->len, ret, error);
-}
+#include "report/binding.h"
 
 static bool wrong(GError **error, const char *what, GError *why)
 {
@@ -45,7 +33,7 @@ bool vsm_evidence_check_commit(VsmHost *host,
     gsize bytes, raw_bytes;
     gconstpointer data = g_bytes_get_data(attest, &bytes);
 
-    if (!vsm_evidence_extra(metadata, body, &extra, error)) {
+    if (!vsm_binding_seal(metadata, body, &extra, error)) {
         return false;
     }
     if (!vsm_tpm_signature_raw(signature, vsm_curve_bytes(curve), &raw, &why)) {

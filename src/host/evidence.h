@@ -7,12 +7,6 @@
 
 #include "host/internal.h"
 
-/* extraData of the NV_Certify beside a commit. */
-bool vsm_evidence_extra(const VsmDigest *metadata,
-                        const VsmDigest *body,
-                        VsmDigest *ret,
-                        GError **error);
-
 /*
  * Checks what the AK said at a commit: signature, index, extraData.
  * @metadata: that the commit sealed; zero bytes: none

@@ -313,6 +313,11 @@ VsmHost *vsm_host_open(const VsmHostOptions *options, GError **error)
     return vsm_host_open_with_tpm(options, NULL, error);
 }
 
+const char *vsm_host_boot_policy(VsmHost *host)
+{
+    return vsm_tpm_keys(host->tpm)->boot_index ? "operator" : "frozen";
+}
+
 bool vsm_host_keys(VsmHost *host, char **ret_json, GError **error)
 {
     const VsmTpmKeys *keys = vsm_tpm_keys(host->tpm);
@@ -323,7 +328,8 @@ bool vsm_host_keys(VsmHost *host, char **ret_json, GError **error)
         .ak_public = keys->ak_public,
         .rk_public = keys->rk_public,
         .pcrs = &pcrs,
-        .boot_policy = keys->boot_index ? "operator" : "frozen",
+        .boot_policy = vsm_host_boot_policy(host),
+        .commit_index = keys->commit_index_name,
     };
 
     return vsm_tpm_read_boot(host->tpm, host->boot_pcrs,

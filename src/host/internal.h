@@ -53,6 +53,9 @@ VsmHost *vsm_host_open_with_tpm(const VsmHostOptions *options,
                                 VsmTpm *tpm,
                                 GError **error);
 
+/* For documents: "frozen" or "operator". */
+const char *vsm_host_boot_policy(VsmHost *host);
+
 /*
  * Reads index and files, and takes the catalogue that the rule names.  Also
  * the way out of doubt.  Called with the mutex held, or before there is any

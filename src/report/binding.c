@@ -75,3 +75,16 @@ bool vsm_binding_quote(GBytes *nonce,
     }
     return vsm_sha384(to->data, to->len, ret, error);
 }
+
+bool vsm_binding_seal(const VsmDigest *metadata,
+                      const VsmDigest *body,
+                      VsmDigest *ret,
+                      GError **error)
+{
+    g_autoptr(GByteArray) to = g_byte_array_new();
+
+    vsm_codec_append_text(to, "VSM-SEAL-1");
+    vsm_codec_append_field(to, metadata->b, sizeof(metadata->b));
+    vsm_codec_append_field(to, body->b, sizeof(body->b));
+    return vsm_sha384(to->data, to->len, ret, error);
+}

@@ -56,4 +56,17 @@ bool vsm_binding_quote(GBytes *nonce,
                        VsmDigest *ret,
                        GError **error);
 
+/**
+ * vsm_binding_seal:
+ * @metadata: SHA-384 of the metadata; zero bytes: none was sealed
+ * @body: SHA-384 of the catalogue's body
+ * @ret: (out): extraData for TPM2_NV_Certify at a commit
+ *
+ * SHA-384 of the fields "VSM-SEAL-1", @metadata, @body.
+ */
+bool vsm_binding_seal(const VsmDigest *metadata,
+                      const VsmDigest *body,
+                      VsmDigest *ret,
+                      GError **error);
+
 G_END_DECLS

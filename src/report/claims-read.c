@@ -210,6 +210,23 @@ static bool check_lists(VsmClaims *claims, GError **error)
     return true;
 }
 
+json_t *vsm_pcrs_write(const VsmTpmPcrs *pcrs)
+{
+    json_t *values = json_object();
+
+    for (guint i = 0; i < VSM_TPM_PCRS; i++) {
+        if (pcrs->mask & 1u << i) {
+            g_autofree char *number = g_strdup_printf("%u", i);
+            g_autofree char *hex =
+                vsm_codec_hex(pcrs->value[i], vsm_tpm_bank_bytes(pcrs->bank));
+
+            json_object_set_new(values, number, json_string(hex));
+        }
+    }
+    return json_pack("{s:s, s:o}", "bank", vsm_tpm_bank_name(pcrs->bank),
+                     "values", values);
+}
+
 bool vsm_pcrs_read(const json_t *object,
                    const char *where,
                    VsmTpmPcrs *ret,

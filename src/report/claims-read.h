@@ -60,6 +60,9 @@ bool vsm_pcrs_read(const json_t *object,
                    VsmTpmPcrs *ret,
                    GError **error);
 
+/* The way back; transfer full: json_decref(). */
+json_t *vsm_pcrs_write(const VsmTpmPcrs *pcrs);
+
 void vsm_claims_free(VsmClaims *claims);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmClaims, vsm_claims_free)
 

@@ -9,6 +9,7 @@
 
 #include "base/codec.h"
 #include "base/limits.h"
+#include "crypto/hash.h"
 #include "report/claims-read.h"
 #include "report/json.h"
 #include "report/jwk.h"
@@ -35,6 +36,9 @@ static const VsmJsonMember host_table[] = {
     {"rk_jwk", VSM_JSON_OBJECT, false},
     {"approved_pcrs", VSM_JSON_LIST, false},
     {"boot_policy", VSM_JSON_TEXT, false},
+    {"commit_index", VSM_JSON_TEXT, true},
+    {"ek_sha384", VSM_JSON_DIGEST, true},
+    {"enrolled", VSM_JSON_COUNT, true},
 };
 
 static VsmKey *key_of(const VsmTpmKey *key, GError **error)
@@ -82,20 +86,38 @@ static json_t *text_of_bytes(GBytes *bytes)
     return json_string(text);
 }
 
-static json_t *pcr_values(const VsmTpmPcrs *pcrs)
+static void put_hex(json_t *to, const char *name, gconstpointer data, gsize size)
 {
-    json_t *values = json_object();
+    g_autofree char *hex = vsm_codec_hex(data, size);
 
-    for (guint i = 0; i < VSM_TPM_PCRS; i++) {
-        if (pcrs->mask & 1u << i) {
-            g_autofree char *number = g_strdup_printf("%u", i);
-            g_autofree char *hex =
-                vsm_codec_hex(pcrs->value[i], vsm_tpm_bank_bytes(pcrs->bank));
+    json_object_set_new(to, name, json_string(hex));
+}
 
-            json_object_set_new(values, number, json_string(hex));
-        }
+/* Members that not every entry has. */
+static bool add_optional(json_t *host, const VsmTrustInput *input, GError **error)
+{
+    VsmDigest ek;
+    gsize size;
+    gconstpointer data;
+
+    if (input->commit_index) {
+        data = g_bytes_get_data(input->commit_index, &size);
+        put_hex(host, "commit_index", data, size);
     }
-    return values;
+    if (input->ek_public) {
+        data = g_bytes_get_data(input->ek_public, &size);
+        if (!vsm_sha384(data, size, &ek, error)) {
+            return false;
+        }
+        put_hex(host, "ek_sha384", ek.b, sizeof(ek.b));
+    }
+    if (input->enrolled) {
+        json_object_set_new(host, "enrolled", json_integer(input->enrolled));
+    }
+    if (input->allow_in_process) {
+        json_object_set_new(host, "allow_in_process", json_true());
+    }
+    return true;
 }
 
 bool vsm_trust_build(const VsmTrustInput *input,
@@ -119,18 +141,21 @@ bool vsm_trust_build(const VsmTrustInput *input,
     rk_name = name_hex(rk);
     jwk = vsm_jwk_from_key(rk_key);
     file = json_pack(
-        "{s:i, s:[{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:[{s:s, s:o}]}]}",
+        "{s:i, s:[{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:[o]}]}",
         "version", TRUST_VERSION, "hosts", "host_id", input->host_id,
         "attester", input->attester, "boot_policy", input->boot_policy,
         "ak_name", ak_name, "rk_name", rk_name, "ak_public",
         text_of_bytes(input->ak_public), "rk_public",
         text_of_bytes(input->rk_public), "rk_jwk", json_loads(jwk, 0, NULL),
-        "approved_pcrs", "bank", vsm_tpm_bank_name(input->pcrs->bank), "values",
-        pcr_values(input->pcrs));
+        "approved_pcrs", vsm_pcrs_write(input->pcrs));
     if (!file) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
                     "a trust entry cannot be made: a text is not UTF-8, or "
                     "the PCR bank is unknown");
+        return false;
+    }
+    if (!add_optional(json_array_get(json_object_get(file, "hosts"), 0), input,
+                      error)) {
         return false;
     }
     *ret_json = vsm_json_dump(file);
@@ -147,6 +172,7 @@ static void entry_free(VsmTrustEntry *entry)
     vsm_tpm_key_free(entry->rk);
     vsm_key_free(entry->ak_key);
     g_clear_pointer(&entry->approved, g_array_unref);
+    g_clear_pointer(&entry->commit_index, g_bytes_unref);
     g_free(entry);
 }
 
@@ -226,6 +252,23 @@ static bool read_pcrs(const json_t *host, VsmTrustEntry *entry, GError **error)
     return true;
 }
 
+/* A Name of nameAlg SHA-384, as the commit index has. */
+static bool
+read_commit_index(const json_t *host, VsmTrustEntry *entry, GError **error)
+{
+    const char *hex = vsm_json_text(host, "commit_index");
+    guint8 name[2 + 48];
+
+    if (!hex) {
+        return true;
+    }
+    if (!vsm_codec_parse_hex(hex, name, sizeof(name))) {
+        return bad(error, "commit_index is no Name of 50 bytes in hex");
+    }
+    entry->commit_index = g_bytes_new(name, sizeof(name));
+    return true;
+}
+
 static VsmTrustEntry *read_host(const json_t *host, GError **error)
 {
     g_autoptr(VsmTrustEntry) entry = g_new0(VsmTrustEntry, 1);
@@ -233,7 +276,8 @@ static VsmTrustEntry *read_host(const json_t *host, GError **error)
 
     if (!vsm_json_check(host, host_table, G_N_ELEMENTS(host_table),
                         "an entry of the trust file", error) ||
-        !read_keys(host, entry, error) || !read_pcrs(host, entry, error)) {
+        !read_keys(host, entry, error) || !read_pcrs(host, entry, error) ||
+        !read_commit_index(host, entry, error)) {
         return NULL;
     }
     attester = vsm_json_text(host, "attester");
@@ -292,6 +336,27 @@ VsmTrust *vsm_trust_load(const char *json, GError **error)
 const VsmTrustEntry *vsm_trust_find(const VsmTrust *trust, const char *kid)
 {
     return g_hash_table_lookup(trust->entries, kid);
+}
+
+const VsmTrustEntry *vsm_trust_find_host(const VsmTrust *trust,
+                                         const char *host_id)
+{
+    const VsmTrustEntry *found = NULL;
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, trust->entries);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const VsmTrustEntry *entry = value;
+
+        if (strcmp(entry->host_id, host_id) == 0) {
+            if (found) {
+                return NULL;
+            }
+            found = entry;
+        }
+    }
+    return found;
 }
 
 void vsm_trust_free(VsmTrust *trust)

@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <string.h>
-#include <vsm/report.h>
+#include <vsm/enroll.h>
 
 #include "core/masks.h"
 #include "crypto/hash.h"
@@ -200,19 +200,26 @@ approves(const VsmTpmPcrs *set, const VsmTpmPcrs *quoted, guint32 needed)
     return true;
 }
 
-static bool check_boot(const VsmClaims *claims,
-                       const VsmTrustEntry *entry,
-                       const VsmReportPolicy *policy,
-                       GError **error)
+/* PCR 23 stands for the VM. */
+static VsmTpmPcrs boot_of(const VsmClaims *claims)
 {
     VsmTpmPcrs boot = claims->pcrs;
+
+    boot.mask &= ~(1u << VSM_TPM_PCR_VM);
+    return boot;
+}
+
+static bool check_boot_covered(const VsmClaims *claims,
+                               const VsmReportPolicy *policy,
+                               GError **error)
+{
+    VsmTpmPcrs boot = boot_of(claims);
 
     if (policy->pcrs & ~claims->pcrs.mask) {
         return refuse(error, VSM_ERROR_POLICY,
                       "the quote does not cover all PCRs that the policy "
                       "names");
     }
-    boot.mask &= ~(1u << VSM_TPM_PCR_VM);
     if (!policy->allow_unmeasured_boot &&
         (claims->unmeasured_boot || vsm_tpm_pcrs_zero(&boot))) {
         return refuse(error, VSM_ERROR_POLICY,
@@ -220,6 +227,16 @@ static bool check_boot(const VsmClaims *claims,
                       "zero, or may be); the policy could allow it with "
                       "allow_unmeasured_boot");
     }
+    return true;
+}
+
+static bool check_boot_approved(const VsmClaims *claims,
+                                const VsmTrustEntry *entry,
+                                const VsmReportPolicy *policy,
+                                GError **error)
+{
+    VsmTpmPcrs boot = boot_of(claims);
+
     for (guint i = 0; i < entry->approved->len; i++) {
         if (approves(&g_array_index(entry->approved, VsmTpmPcrs, i), &boot,
                      policy->pcrs)) {
@@ -228,8 +245,8 @@ static bool check_boot(const VsmClaims *claims,
     }
     return refuse(error, VSM_ERROR_POLICY,
                   "the host's boot PCRs are none that its trust entry "
-                  "approves: after an intended update, take a new entry from "
-                  "the host");
+                  "approves: after an intended update, approve them with "
+                  "'vsmctl trust update --pcrs', or enrol the host again");
 }
 
 static bool check_attester(const VsmClaims *claims,
@@ -415,6 +432,50 @@ static bool check_expectation(const VsmExpectation *expected, GError **error)
     return true;
 }
 
+/*
+ * Everything but the approval of the boot PCRs.  @ret_entry: of the host that
+ * signed.
+ */
+static VsmClaims *check_all_but_boot(const char *jws,
+                                     const VsmTrust *trust,
+                                     const VsmReportPolicy *policy,
+                                     const VsmExpectation *expectation,
+                                     gint64 now,
+                                     const VsmTrustEntry **ret_entry,
+                                     GError **error)
+{
+    g_autofree char *kid = NULL, *payload = NULL;
+    g_autoptr(VsmClaims) claims = NULL;
+    const VsmTrustEntry *entry;
+
+    if (!check_expectation(expectation, error) ||
+        !vsm_jws_kid(jws, &kid, error)) {
+        return NULL;
+    }
+    entry = vsm_trust_find(trust, kid);
+    if (!entry) {
+        refuse(error, VSM_ERROR_UNTRUSTED,
+               "no trust entry has the key that this report names; "
+               "'vsmctl keys' on its host prints one");
+        return NULL;
+    }
+    if (!vsm_jws_verify(jws, entry->rk_jwk, &payload, error)) {
+        return NULL;
+    }
+    claims = vsm_claims_read(payload, error);
+    if (!claims || !check_request(claims, expectation, error) ||
+        !check_time(claims, policy, MAX(now, 0), error) ||
+        !check_quote(claims, entry, error) ||
+        !check_boot_covered(claims, policy, error) ||
+        !check_attester(claims, entry, policy, error) ||
+        !check_strength(claims, policy, error) || !check_named(claims, error) ||
+        !check_masked(claims, error) || !check_lists(claims, policy, error)) {
+        return NULL;
+    }
+    *ret_entry = entry;
+    return g_steal_pointer(&claims);
+}
+
 bool vsm_report_verify(const char *jws,
                        const VsmTrust *trust,
                        const VsmReportPolicy *policy,
@@ -423,35 +484,40 @@ bool vsm_report_verify(const char *jws,
                        VsmReport **ret,
                        GError **error)
 {
-    g_autofree char *kid = NULL, *payload = NULL;
-    g_autoptr(VsmClaims) claims = NULL;
-    const VsmTrustEntry *entry;
+    const VsmTrustEntry *entry = NULL;
+    g_autoptr(VsmClaims) claims = check_all_but_boot(
+        jws, trust, policy, expectation, now, &entry, error);
 
-    if (!check_expectation(expectation, error) ||
-        !vsm_jws_kid(jws, &kid, error)) {
-        return false;
-    }
-    entry = vsm_trust_find(trust, kid);
-    if (!entry) {
-        return refuse(error, VSM_ERROR_UNTRUSTED,
-                      "no trust entry has the key that this report names; "
-                      "'vsmctl keys' on its host prints one");
-    }
-    if (!vsm_jws_verify(jws, entry->rk_jwk, &payload, error)) {
-        return false;
-    }
-    claims = vsm_claims_read(payload, error);
-    if (!claims || !check_request(claims, expectation, error) ||
-        !check_time(claims, policy, MAX(now, 0), error) ||
-        !check_quote(claims, entry, error) ||
-        !check_boot(claims, entry, policy, error) ||
-        !check_attester(claims, entry, policy, error) ||
-        !check_strength(claims, policy, error) || !check_named(claims, error) ||
-        !check_masked(claims, error) || !check_lists(claims, policy, error)) {
+    if (!claims || !check_boot_approved(claims, entry, policy, error)) {
         return false;
     }
     *ret = report_of(claims);
     return true; /* the only path that returns true */
+}
+
+bool vsm_report_boot_pcrs(const char *jws,
+                          const VsmTrust *trust,
+                          const VsmReportPolicy *policy,
+                          const VsmExpectation *expectation,
+                          gint64 now,
+                          char **ret_host_id,
+                          char **ret_pcrs,
+                          GError **error)
+{
+    const VsmTrustEntry *entry = NULL;
+    g_autoptr(VsmClaims) claims = check_all_but_boot(
+        jws, trust, policy, expectation, now, &entry, error);
+    json_auto_t *pcrs = NULL;
+    VsmTpmPcrs boot;
+
+    if (!claims) {
+        return false;
+    }
+    boot = boot_of(claims);
+    pcrs = vsm_pcrs_write(&boot);
+    *ret_host_id = g_strdup(entry->host_id);
+    *ret_pcrs = vsm_json_dump(pcrs);
+    return true;
 }
 
 void vsm_report_free(VsmReport *report)

@@ -76,6 +76,42 @@ GBytes *vsm_tpm_key_from_point(guint bytes, const guint8 *x, const guint8 *y);
  */
 bool vsm_tpm_public_name(GBytes *public_area, GBytes **ret, GError **error);
 
+/* --- Endorsement keys -------------------------------------------------  */
+
+/**
+ * VsmTpmEk: an endorsement key's public area
+ * @hash: nameAlg, VSM_TPM_BANK_* number
+ * @aes_bits: of its symmetric key, CFB
+ * @modulus: RSA; NULL: an EC key
+ * @exponent: RSA
+ * @curve_bytes: EC: of a coordinate: 32 (P-256) or 48 (P-384)
+ * @x, @y: EC: as they stand there
+ * @name: computed here
+ */
+typedef struct {
+    guint16 hash;
+    guint aes_bits;
+    GBytes *modulus;
+    guint32 exponent;
+    guint curve_bytes;
+    GBytes *x, *y;
+    GBytes *name;
+} VsmTpmEk;
+
+/**
+ * vsm_tpm_ek_decode:
+ * @public_area: TPMT_PUBLIC
+ * @ret: (out) (transfer full): vsm_tpm_ek_free()
+ *
+ * Errors: VSM_ERROR_FORMAT when it is not exactly one RSA-2048, P-256 or P-384
+ * public area without a scheme; VSM_ERROR_UNTRUSTED when it is none of a
+ * restricted decryption key that the TPM made and keeps (TCG EK Credential
+ * Profile): another kind of key would open a credential for anybody.
+ */
+bool vsm_tpm_ek_decode(GBytes *public_area, VsmTpmEk **ret, GError **error);
+void vsm_tpm_ek_free(VsmTpmEk *ek);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmTpmEk, vsm_tpm_ek_free)
+
 /* --- Signatures ------------------------------------------------------- */
 
 /**
