@@ -28,8 +28,8 @@ G_BEGIN_DECLS
  *                    guest that escapes holds: for tests and single VMs
  * @now: seconds since 1970
  * @ret_challenge: (out) (transfer full): for the host; g_free()
- * @ret_state: (out) (transfer full): stays with the verifier, secret: wipe, then
- *             g_free(); on disk 0600, and used once
+ * @ret_state: (out) (transfer full): stays with the verifier, secret: wipe,
+ * then g_free(); on disk 0600, and used once
  *
  * Errors:
  *   FORMAT, LIMIT  not a request

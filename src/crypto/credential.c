@@ -243,13 +243,13 @@ static bool wrap(const VsmEkKey *ek,
     gsize name_bytes, hash_bytes = vsm_hash_bytes(ek->hash);
     const guint8 *name_data = g_bytes_get_data(name, &name_bytes);
     const VsmKdfField none = {NULL, 0};
-    g_autoptr(VsmSecret) cipher_key =
-        vsm_kdfa(ek->hash, seed, "STORAGE", (VsmKdfField){name_data, name_bytes},
-                 none, ek->aes_bytes, error);
-    g_autoptr(VsmSecret) mac_key =
-        cipher_key ? vsm_kdfa(ek->hash, seed, "INTEGRITY", none, none,
-                              hash_bytes, error)
-                   : NULL;
+    g_autoptr(VsmSecret) cipher_key = vsm_kdfa(
+        ek->hash, seed, "STORAGE", (VsmKdfField){name_data, name_bytes}, none,
+        ek->aes_bytes, error);
+    g_autoptr(VsmSecret) mac_key = cipher_key
+                                       ? vsm_kdfa(ek->hash, seed, "INTEGRITY",
+                                                  none, none, hash_bytes, error)
+                                       : NULL;
     g_autoptr(GByteArray) inner = g_byte_array_new();
     g_autoptr(GByteArray) blob = g_byte_array_new();
     guint8 plain[2 + VSM_CREDENTIAL_BYTES] = {0, VSM_CREDENTIAL_BYTES};

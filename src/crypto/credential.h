@@ -1,5 +1,6 @@
 /*
- * MakeCredential in software (TPM 2.0 Library, Part 1, "Credential Protection").
+ * MakeCredential in software (TPM 2.0 Library, Part 1, "Credential
+ * Protection").
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

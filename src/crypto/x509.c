@@ -116,10 +116,8 @@ static X509_STORE *load_trusted(const char *pem, GError **error)
     return g_steal_pointer(&store);
 }
 
-static bool check_chain(X509Stack *chain,
-                        X509_STORE *trusted,
-                        gint64 now,
-                        GError **error)
+static bool
+check_chain(X509Stack *chain, X509_STORE *trusted, gint64 now, GError **error)
 {
     g_autoptr(X509_STORE_CTX) context = X509_STORE_CTX_new();
     X509_VERIFY_PARAM *param;

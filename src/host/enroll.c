@@ -79,7 +79,8 @@ bool vsm_host_enroll_request(VsmHost *host,
     return true;
 }
 
-/* --- Respond --------------------------------------------------------------- */
+/* --- Respond ---------------------------------------------------------------
+ */
 
 /* Which of the TPM's endorsement keys has this Name. */
 static bool

@@ -7,10 +7,8 @@
 #include "host/evidence.h"
 #include "report/evidence.h"
 
-static bool gather(VsmHost *host,
-                   const VsmRecord *record,
-                   char **ret_json,
-                   GError **error)
+static bool
+gather(VsmHost *host, const VsmRecord *record, char **ret_json, GError **error)
 {
     const VsmEntry *entry =
         vsm_catalogue_find(host->catalogue, record->vm_uuid, record->id);

@@ -25,7 +25,8 @@ static bool refuse(GError **error, VsmError code, const char *what)
     return false;
 }
 
-/* --- Is it an answer to this challenge, in time, by that TPM? -------------- */
+/* --- Is it an answer to this challenge, in time, by that TPM? --------------
+ */
 
 static bool check_time(const VsmEnrollState *state, gint64 now, GError **error)
 {
@@ -62,7 +63,8 @@ static bool check_answer(const VsmEnrollState *state,
                   "key was challenged: it has not opened the credential");
 }
 
-/* --- What the attestation key says ----------------------------------------- */
+/* --- What the attestation key says -----------------------------------------
+ */
 
 static bool check_signature(const VsmTpmKey *ak,
                             GBytes *attest,
@@ -102,10 +104,9 @@ static bool bound(bool ok, const char *what, GError *why, GError **error)
     if (!ok) {
         bool differs = g_error_matches(why, VSM_ERROR, VSM_ERROR_TAMPERED);
 
-        g_set_error(error, VSM_ERROR,
-                    differs ? VSM_ERROR_SIGNATURE : VSM_ERROR_FORMAT,
-                    "%s does not belong to this enrolment: %s", what,
-                    why->message);
+        g_set_error(
+            error, VSM_ERROR, differs ? VSM_ERROR_SIGNATURE : VSM_ERROR_FORMAT,
+            "%s does not belong to this enrolment: %s", what, why->message);
     }
     return ok;
 }
@@ -159,7 +160,8 @@ static bool check_boot(const VsmTpmPcrs *pcrs, bool allow_zero, GError **error)
                   "--allow-unmeasured-boot accepts that, for tests");
 }
 
-/* --- The trust entry ------------------------------------------------------- */
+/* --- The trust entry -------------------------------------------------------
+ */
 
 static bool write_trust(const VsmEnrollState *state,
                         const VsmEnrollRequest *request,

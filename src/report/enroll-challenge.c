@@ -14,8 +14,8 @@
 static VsmEkKey key_of(const VsmTpmEk *ek)
 {
     return (VsmEkKey){
-        .hash = ek->hash == VSM_TPM_BANK_SHA384 ? VSM_HASH_SHA384
-                                                : VSM_HASH_SHA256,
+        .hash =
+            ek->hash == VSM_TPM_BANK_SHA384 ? VSM_HASH_SHA384 : VSM_HASH_SHA256,
         .aes_bytes = ek->aes_bits / 8,
         .modulus = ek->modulus,
         .exponent = ek->exponent,
@@ -26,9 +26,8 @@ static VsmEkKey key_of(const VsmTpmEk *ek)
 }
 
 /* A key on both sides could sign a quote as a report, or the other way. */
-static bool check_keys(const VsmEnrollRequest *request,
-                       VsmTpmKey **ret_ak,
-                       GError **error)
+static bool
+check_keys(const VsmEnrollRequest *request, VsmTpmKey **ret_ak, GError **error)
 {
     g_autoptr(VsmTpmKey) ak = NULL, rk = NULL;
 
@@ -113,8 +112,8 @@ bool vsm_enroll_challenge(const char *request_text,
                           GError **error)
 {
     g_auto(VsmEnrollRequest) request = {NULL};
-    g_auto(VsmEnrollState) state = {.made = now,
-                                    .allow_in_process = allow_in_process};
+    g_auto(VsmEnrollState)
+        state = {.made = now, .allow_in_process = allow_in_process};
     g_autoptr(VsmTpmEk) ek = NULL;
     g_autoptr(VsmTpmKey) ak = NULL;
     g_autofree char *challenge = NULL;

@@ -33,14 +33,10 @@ static const VsmJsonMember request_table[] = {
 };
 
 static const VsmJsonMember challenge_table[] = {
-    {"type", VSM_JSON_TEXT, false},
-    {"version", VSM_JSON_COUNT, false},
-    {"request", VSM_JSON_DIGEST, false},
-    {"ek_name", VSM_JSON_B64URL, false},
-    {"ak_name", VSM_JSON_B64URL, false},
-    {"credential", VSM_JSON_B64URL, false},
-    {"secret", VSM_JSON_B64URL, false},
-    {"nonce", VSM_JSON_B64URL, false},
+    {"type", VSM_JSON_TEXT, false},      {"version", VSM_JSON_COUNT, false},
+    {"request", VSM_JSON_DIGEST, false}, {"ek_name", VSM_JSON_B64URL, false},
+    {"ak_name", VSM_JSON_B64URL, false}, {"credential", VSM_JSON_B64URL, false},
+    {"secret", VSM_JSON_B64URL, false},  {"nonce", VSM_JSON_B64URL, false},
 };
 
 static const VsmJsonMember response_table[] = {
@@ -272,9 +268,8 @@ bool vsm_enroll_state_read(const char *text,
                            VsmEnrollState *ret,
                            GError **error)
 {
-    json_auto_t *object =
-        load(text, "vsm-enroll-state", STATE_BYTES_MAX, state_table,
-             G_N_ELEMENTS(state_table), error);
+    json_auto_t *object = load(text, "vsm-enroll-state", STATE_BYTES_MAX,
+                               state_table, G_N_ELEMENTS(state_table), error);
     g_auto(VsmEnrollState) state = {NULL};
 
     if (!object || !take_secret(object, "secret", &state.secret, error)) {

@@ -55,7 +55,8 @@ char *vsm_snapshot_evidence_write(const VsmSnapshotEvidence *evidence)
     return vsm_json_dump(object);
 }
 
-/* --- Checking -------------------------------------------------------------- */
+/* --- Checking --------------------------------------------------------------
+ */
 
 static json_t *load(const char *text, GError **error)
 {
@@ -185,7 +186,8 @@ bool vsm_snapshot_evidence_verify(const char *evidence,
                                   GError **error)
 {
     json_auto_t *object = load(evidence, error);
-    const VsmTrustEntry *entry = object ? find_host(object, trust, error) : NULL;
+    const VsmTrustEntry *entry =
+        object ? find_host(object, trust, error) : NULL;
     g_autoptr(GBytes) bytes = NULL;
     g_autoptr(VsmMetadata) metadata = NULL;
     g_autofree char *json = NULL;

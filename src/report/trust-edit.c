@@ -165,8 +165,8 @@ bool vsm_trust_update_pcrs(const char *trust,
     json_auto_t *values =
         file ? vsm_json_load(pcrs, VSM_ENROLL_BYTES_MAX, "the PCRs", error)
              : NULL;
-    json_t *host = values ? find(json_object_get(file, "hosts"), host_id, error)
-                          : NULL;
+    json_t *host =
+        values ? find(json_object_get(file, "hosts"), host_id, error) : NULL;
     json_auto_t *sets = json_array();
     VsmTpmPcrs checked;
 

@@ -86,7 +86,8 @@ static json_t *text_of_bytes(GBytes *bytes)
     return json_string(text);
 }
 
-static void put_hex(json_t *to, const char *name, gconstpointer data, gsize size)
+static void
+put_hex(json_t *to, const char *name, gconstpointer data, gsize size)
 {
     g_autofree char *hex = vsm_codec_hex(data, size);
 
@@ -94,7 +95,8 @@ static void put_hex(json_t *to, const char *name, gconstpointer data, gsize size
 }
 
 /* Members that not every entry has. */
-static bool add_optional(json_t *host, const VsmTrustInput *input, GError **error)
+static bool
+add_optional(json_t *host, const VsmTrustInput *input, GError **error)
 {
     VsmDigest ek;
     gsize size;
@@ -141,13 +143,12 @@ bool vsm_trust_build(const VsmTrustInput *input,
     rk_name = name_hex(rk);
     jwk = vsm_jwk_from_key(rk_key);
     file = json_pack(
-        "{s:i, s:[{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:[o]}]}",
-        "version", TRUST_VERSION, "hosts", "host_id", input->host_id,
-        "attester", input->attester, "boot_policy", input->boot_policy,
-        "ak_name", ak_name, "rk_name", rk_name, "ak_public",
-        text_of_bytes(input->ak_public), "rk_public",
-        text_of_bytes(input->rk_public), "rk_jwk", json_loads(jwk, 0, NULL),
-        "approved_pcrs", vsm_pcrs_write(input->pcrs));
+        "{s:i, s:[{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:[o]}]}", "version",
+        TRUST_VERSION, "hosts", "host_id", input->host_id, "attester",
+        input->attester, "boot_policy", input->boot_policy, "ak_name", ak_name,
+        "rk_name", rk_name, "ak_public", text_of_bytes(input->ak_public),
+        "rk_public", text_of_bytes(input->rk_public), "rk_jwk",
+        json_loads(jwk, 0, NULL), "approved_pcrs", vsm_pcrs_write(input->pcrs));
     if (!file) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
                     "a trust entry cannot be made: a text is not UTF-8, or "

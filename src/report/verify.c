@@ -485,8 +485,8 @@ bool vsm_report_verify(const char *jws,
                        GError **error)
 {
     const VsmTrustEntry *entry = NULL;
-    g_autoptr(VsmClaims) claims = check_all_but_boot(
-        jws, trust, policy, expectation, now, &entry, error);
+    g_autoptr(VsmClaims) claims =
+        check_all_but_boot(jws, trust, policy, expectation, now, &entry, error);
 
     if (!claims || !check_boot_approved(claims, entry, policy, error)) {
         return false;
@@ -505,8 +505,8 @@ bool vsm_report_boot_pcrs(const char *jws,
                           GError **error)
 {
     const VsmTrustEntry *entry = NULL;
-    g_autoptr(VsmClaims) claims = check_all_but_boot(
-        jws, trust, policy, expectation, now, &entry, error);
+    g_autoptr(VsmClaims) claims =
+        check_all_but_boot(jws, trust, policy, expectation, now, &entry, error);
     json_auto_t *pcrs = NULL;
     VsmTpmPcrs boot;
 

@@ -15,11 +15,8 @@
 #define NV_BYTES_MAX (64u * 1024) /* of all of them together */
 
 /* Sets *@ret_size to 0 if there is no such index. */
-static bool nv_size(VsmTpm *tpm,
-                    guint32 handle,
-                    ESYS_TR *ret,
-                    guint *ret_size,
-                    GError **error)
+static bool nv_size(
+    VsmTpm *tpm, guint32 handle, ESYS_TR *ret, guint *ret_size, GError **error)
 {
     g_autofree TPM2B_NV_PUBLIC *public = NULL;
     TSS2_RC rc = Esys_TR_FromTPMPublic(tpm->esys, handle, ESYS_TR_NONE,

@@ -59,8 +59,7 @@ static TPM2B_PUBLIC template_rsa(void)
                 .type = TPM2_ALG_RSA,
                 .nameAlg = TPM2_ALG_SHA256,
                 .objectAttributes = EK_ATTRIBUTES,
-                .authPolicy =
-                    digest(policy_a_sha256, sizeof(policy_a_sha256)),
+                .authPolicy = digest(policy_a_sha256, sizeof(policy_a_sha256)),
                 .parameters.rsaDetail =
                     {
                         .symmetric = {.algorithm = TPM2_ALG_AES,
@@ -83,8 +82,7 @@ static TPM2B_PUBLIC template_p384(void)
                 .type = TPM2_ALG_ECC,
                 .nameAlg = TPM2_ALG_SHA384,
                 .objectAttributes = EK_ATTRIBUTES | TPMA_OBJECT_USERWITHAUTH,
-                .authPolicy =
-                    digest(policy_b_sha384, sizeof(policy_b_sha384)),
+                .authPolicy = digest(policy_b_sha384, sizeof(policy_b_sha384)),
                 .parameters.eccDetail =
                     {
                         .symmetric = {.algorithm = TPM2_ALG_AES,

@@ -52,11 +52,8 @@ static bool endorsement_ok(VsmTpm *tpm, TSS2_RC rc, GError **error)
 }
 
 /* Sets *@ret_found; false only if that cannot be known. */
-static bool find_persistent(VsmTpm *tpm,
-                            guint32 handle,
-                            ESYS_TR *ret,
-                            bool *ret_found,
-                            GError **error)
+static bool find_persistent(
+    VsmTpm *tpm, guint32 handle, ESYS_TR *ret, bool *ret_found, GError **error)
 {
     TSS2_RC rc = Esys_TR_FromTPMPublic(tpm->esys, handle, ESYS_TR_NONE,
                                        ESYS_TR_NONE, ESYS_TR_NONE, ret);
@@ -76,10 +73,10 @@ static bool make_ek(VsmTpm *tpm,
     const TPM2B_SENSITIVE_CREATE sensitive = {0};
     const TPM2B_DATA outside = {0};
     const TPML_PCR_SELECTION pcrs = {0};
-    TSS2_RC rc = Esys_CreatePrimary(
-        tpm->esys, ESYS_TR_RH_ENDORSEMENT, ESYS_TR_PASSWORD, ESYS_TR_NONE,
-        ESYS_TR_NONE, &sensitive, &template, &outside, &pcrs, ret, NULL, NULL,
-        NULL, NULL);
+    TSS2_RC rc =
+        Esys_CreatePrimary(tpm->esys, ESYS_TR_RH_ENDORSEMENT, ESYS_TR_PASSWORD,
+                           ESYS_TR_NONE, ESYS_TR_NONE, &sensitive, &template,
+                           &outside, &pcrs, ret, NULL, NULL, NULL, NULL);
 
     if (!endorsement_ok(tpm, rc, error)) {
         return false;
@@ -126,10 +123,8 @@ bool vsm_tpm_ek_public(VsmTpm *tpm,
 
 /* --- The policy ----------------------------------------------------------- */
 
-static bool start_policy(VsmTpm *tpm,
-                         VsmTpmEkKind kind,
-                         VsmTpmHandle *ret,
-                         GError **error)
+static bool
+start_policy(VsmTpm *tpm, VsmTpmEkKind kind, VsmTpmHandle *ret, GError **error)
 {
     const TPMT_SYM_DEF none = {.algorithm = TPM2_ALG_NULL};
     ESYS_TR tr = ESYS_TR_NONE;
@@ -194,9 +189,8 @@ static bool parse(GBytes *blob,
 /* Made for another EK or AK, or altered: the TPM finds no meaning in it. */
 static bool is_foreign(TSS2_RC rc)
 {
-    return vsm_tpm_is(rc, TPM2_RC_INTEGRITY) ||
-           vsm_tpm_is(rc, TPM2_RC_VALUE) || vsm_tpm_is(rc, TPM2_RC_SIZE) ||
-           vsm_tpm_is(rc, TPM2_RC_ECC_POINT) ||
+    return vsm_tpm_is(rc, TPM2_RC_INTEGRITY) || vsm_tpm_is(rc, TPM2_RC_VALUE) ||
+           vsm_tpm_is(rc, TPM2_RC_SIZE) || vsm_tpm_is(rc, TPM2_RC_ECC_POINT) ||
            vsm_tpm_is(rc, TPM2_RC_INSUFFICIENT);
 }
 
@@ -236,10 +230,9 @@ static bool activate(VsmTpm *tpm,
     }
     vsm_tpm_used_up(&ak);
     vsm_tpm_used_up(&policy);
-    *ret = credential->size
-               ? vsm_secret_new_copy(credential->buffer, credential->size,
-                                     error)
-               : NULL;
+    *ret = credential->size ? vsm_secret_new_copy(credential->buffer,
+                                                  credential->size, error)
+                            : NULL;
     vsm_wipe(credential, sizeof(*credential));
     free(credential);
     if (!*ret && error && !*error) {

@@ -17,8 +17,7 @@
     (TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |                          \
      TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_RESTRICTED |                \
      TPMA_OBJECT_DECRYPT)
-#define FORBIDDEN                                                              \
-    (TPMA_OBJECT_SIGN_ENCRYPT | TPMA_OBJECT_ENCRYPTEDDUPLICATION)
+#define FORBIDDEN (TPMA_OBJECT_SIGN_ENCRYPT | TPMA_OBJECT_ENCRYPTEDDUPLICATION)
 
 static bool format_error(GError **error, const char *what)
 {
