@@ -137,6 +137,19 @@ connect_now(VsmConnection *connection, VsmChannel *channel, GError **error)
     return true;
 }
 
+static void name_it(VsmConnection *connection, guint ms, GError **error)
+{
+    if (error && *error && (*error)->code == VSM_ERROR_TIMEOUT) {
+        g_clear_error(error);
+        g_set_error(error, VSM_ERROR, VSM_ERROR_TIMEOUT,
+                    "the attester at %s did not answer within %u ms; see "
+                    "whether vsmd hangs",
+                    connection->path, ms);
+    } else {
+        g_prefix_error(error, "attester at %s: ", connection->path);
+    }
+}
+
 /* Nothing was asked, so what can be read is the end. */
 static bool is_stale(VsmConnection *connection)
 {
@@ -163,6 +176,7 @@ finish_abort(VsmConnection *connection, VsmChannel *channel, GError **error)
 /* A connection on which a request can be sent. */
 static bool ready(VsmConnection *connection,
                   const VsmRequest *request,
+                  guint ms,
                   VsmChannel *channel,
                   GError **error)
 {
@@ -175,6 +189,7 @@ static bool ready(VsmConnection *connection,
     if (connection->fd >= 0 && !finish_abort(connection, channel, &why)) {
         disconnect(connection);
         if (why->code != VSM_ERROR_CONNECTION) {
+            name_it(connection, ms, &why);
             g_propagate_error(error, g_steal_pointer(&why));
             return false;
         }
@@ -246,19 +261,6 @@ static bool read_answer(const VsmRequest *request,
     return *ret != NULL;
 }
 
-static void name_it(VsmConnection *connection, guint ms, GError **error)
-{
-    if (error && *error && (*error)->code == VSM_ERROR_TIMEOUT) {
-        g_clear_error(error);
-        g_set_error(error, VSM_ERROR, VSM_ERROR_TIMEOUT,
-                    "the attester at %s did not answer within %u ms; see "
-                    "whether vsmd hangs",
-                    connection->path, ms);
-    } else {
-        g_prefix_error(error, "attester at %s: ", connection->path);
-    }
-}
-
 bool vsm_connection_ask(VsmConnection *connection,
                         const VsmRequest *request,
                         gpointer *ret,
@@ -286,7 +288,7 @@ bool vsm_connection_ask(VsmConnection *connection,
     if (!asked) {
         return false;
     }
-    if (!ready(connection, request, &channel, error)) {
+    if (!ready(connection, request, ms, &channel, error)) {
         return false;
     }
     if (exchange(request, asked, &channel, &header, &body, &why)) {

@@ -7,8 +7,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <vsm/remote.h>
 
-static VsmAttester *new_attester(Store *store, GError **error)
+static VsmAttester *new_local(Store *store, GError **error)
 {
     int proc = open(store->proc, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     VsmHypervisor *hypervisor = vsm_hypervisor_measure(proc, error);
@@ -17,6 +18,35 @@ static VsmAttester *new_attester(Store *store, GError **error)
     return hypervisor
                ? vsm_local_attester_new(store->host, FAKE_UUID, hypervisor)
                : NULL;
+}
+
+/* In the daemon's thread. */
+static VsmAttester *local_of_connection(gpointer opaque)
+{
+    g_autoptr(GError) error = NULL;
+    VsmAttester *attester = new_local(opaque, &error);
+
+    g_assert_no_error(error);
+    return attester;
+}
+
+void store_start_daemon(Store *store)
+{
+    store->daemon = daemon_new(store->socket, local_of_connection, store);
+}
+
+void store_stop_daemon(Store *store)
+{
+    g_clear_pointer(&store->daemon, daemon_free);
+}
+
+static VsmAttester *new_attester(Store *store, GError **error)
+{
+    if (!g_getenv("VSM_TEST_REMOTE")) {
+        return new_local(store, error);
+    }
+    store_start_daemon(store);
+    return vsm_remote_attester_new(store->socket, error);
 }
 
 bool store_open(Store *store, GError **error)
@@ -34,6 +64,7 @@ bool store_open(Store *store, GError **error)
 void store_close(Store *store)
 {
     g_clear_object(&store->attester);
+    store_stop_daemon(store);
     g_clear_object(&store->host);
 }
 
@@ -55,6 +86,7 @@ Store *store_new(void)
     g_assert_no_error(error);
     store->state = g_build_filename(store->dir, "state", NULL);
     store->secret = g_build_filename(store->dir, "secret", NULL);
+    store->socket = g_build_filename(store->dir, "vsmd.sock", NULL);
     store->proc = g_build_filename(store->dir, "proc", NULL);
     store_shell(
         store, "P=${S%/state}/proc; mkdir $P; echo qemu > $P/exe; : > $P/maps");
@@ -86,6 +118,7 @@ void store_free(Store *store)
     g_free(store->dir);
     g_free(store->state);
     g_free(store->secret);
+    g_free(store->socket);
     g_free(store->proc);
     g_free(store);
 }

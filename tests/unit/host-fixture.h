@@ -6,6 +6,7 @@
 #pragma once
 
 #include "fake-vm.h"
+#include "daemon-stub.h"
 #include "attester/attester.h"
 #include "host/local.h"
 #include "tpm-fixture.h"
@@ -17,9 +18,16 @@ typedef struct {
     Tap *tap; /* between the host and its TPM */
     VsmHostOptions options;
     VsmHost *host; /* NULL: closed */
+    char *socket; /* where the daemon listens */
+    Daemon *daemon; /* NULL: the attester is the local one itself */
     VsmAttester *attester;
     FakeVm *vm;
 } Store;
+
+/*
+ * With VSM_TEST_REMOTE in the environment each store's attester is a remote
+ * one, in front of a daemon with the local one.
+ */
 
 Store *store_new(void); /* boot PCRs extended, open */
 void store_free(Store *store);
@@ -27,6 +35,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_free)
 
 bool store_open(Store *store, GError **error);
 void store_close(Store *store);
+
+/* Ends and begins the daemon alone: host and TPM stay. */
+void store_stop_daemon(Store *store);
+void store_start_daemon(Store *store);
 void store_reopen(Store *store); /* must succeed */
 
 /* Shell with $S as the state folder; the test fails when it fails. */
