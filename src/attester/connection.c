@@ -68,6 +68,59 @@ void vsm_connection_set_deadline(VsmConnection *connection, guint request_ms)
     connection->request_ms = request_ms ? request_ms : REQUEST_MS;
 }
 
+/* --- Answers ---------------------------------------------------------- */
+
+static void name_it(VsmConnection *connection, guint ms, GError **error)
+{
+    if (error && *error && (*error)->code == VSM_ERROR_TIMEOUT) {
+        g_clear_error(error);
+        g_set_error(error, VSM_ERROR, VSM_ERROR_TIMEOUT,
+                    "the attester at %s did not answer within %u ms; see "
+                    "whether vsmd hangs",
+                    connection->path, ms);
+    } else {
+        g_prefix_error(error, "attester at %s: ", connection->path);
+    }
+}
+
+/* Sets @error to what an ERROR says; false: @body is none. */
+static bool take_refusal(GBytes *body, GError **error)
+{
+    VsmProtocolError *refused =
+        vsm_protocol_decode(VSM_PROTOCOL_ERROR, body, error);
+
+    if (!refused) {
+        return false;
+    }
+    g_set_error_literal(error, VSM_ERROR, refused->code, refused->text);
+    vsm_protocol_free(VSM_PROTOCOL_ERROR, refused);
+    return true;
+}
+
+/* @op: of the answer that belongs here. */
+static bool read_answer(guint16 op,
+                        const VsmProtocolHeader *header,
+                        GBytes *body,
+                        gpointer *ret,
+                        bool *ret_lost,
+                        GError **error)
+{
+    *ret_lost = true;
+    if (header->op == VSM_PROTOCOL_ERROR) {
+        *ret_lost = !take_refusal(body, error);
+        return false;
+    }
+    if (header->op != op || header->version != VSM_PROTOCOL_VERSION) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_PROTOCOL,
+                    "message %u in version %u came where message %u in "
+                    "version %u belongs; use QEMU and vsmd of the same VSM",
+                    header->op, header->version, op, VSM_PROTOCOL_VERSION);
+        return false;
+    }
+    *ret = vsm_protocol_decode(op, body, error);
+    return *ret != NULL;
+}
+
 /* --- Connect ---------------------------------------------------------- */
 
 static bool
@@ -112,8 +165,36 @@ connect_fd(VsmConnection *connection, const VsmChannel *channel, GError **error)
     return true;
 }
 
-static bool
-connect_now(VsmConnection *connection, VsmChannel *channel, GError **error)
+/*
+ * The daemon knows who we are when it says so.  Not before: what stands in the
+ * socket when it looks may come from what this process was until then.
+ */
+static bool await_greeting(VsmConnection *connection,
+                           guint ms,
+                           const VsmChannel *channel,
+                           GError **error)
+{
+    const guint16 op = VSM_PROTOCOL_HELLO | VSM_PROTOCOL_ANSWER;
+    g_autoptr(GBytes) body = NULL;
+    VsmProtocolHeader header;
+    gpointer hello = NULL;
+    bool lost;
+
+    if (!vsm_channel_receive(channel, &header, &body, error)) {
+        name_it(connection, ms, error);
+        return false;
+    }
+    if (!read_answer(op, &header, body, &hello, &lost, error)) {
+        return false;
+    }
+    vsm_protocol_free(op, hello);
+    return true;
+}
+
+static bool connect_now(VsmConnection *connection,
+                        guint ms,
+                        VsmChannel *channel,
+                        GError **error)
 {
     int on = 1;
 
@@ -128,26 +209,14 @@ connect_now(VsmConnection *connection, VsmChannel *channel, GError **error)
         close(channel->fd);
         return false;
     }
-    if (!connect_fd(connection, channel, error)) {
+    if (!connect_fd(connection, channel, error) ||
+        !await_greeting(connection, ms, channel, error)) {
         close(channel->fd);
         return false;
     }
     connection->fd = channel->fd;
     connection->number++;
     return true;
-}
-
-static void name_it(VsmConnection *connection, guint ms, GError **error)
-{
-    if (error && *error && (*error)->code == VSM_ERROR_TIMEOUT) {
-        g_clear_error(error);
-        g_set_error(error, VSM_ERROR, VSM_ERROR_TIMEOUT,
-                    "the attester at %s did not answer within %u ms; see "
-                    "whether vsmd hangs",
-                    connection->path, ms);
-    } else {
-        g_prefix_error(error, "attester at %s: ", connection->path);
-    }
 }
 
 /* Nothing was asked, so what can be read is the end. */
@@ -203,7 +272,7 @@ static bool ready(VsmConnection *connection,
                     connection->path);
         return false;
     }
-    return connection->fd >= 0 || connect_now(connection, channel, error);
+    return connection->fd >= 0 || connect_now(connection, ms, channel, error);
 }
 
 /* --- Ask -------------------------------------------------------------- */
@@ -227,38 +296,6 @@ static bool exchange(const VsmRequest *request,
         return false;
     }
     return true;
-}
-
-static bool read_answer(const VsmRequest *request,
-                        const VsmProtocolHeader *header,
-                        GBytes *body,
-                        gpointer *ret,
-                        bool *ret_lost,
-                        GError **error)
-{
-    guint16 answer = request->op | VSM_PROTOCOL_ANSWER;
-
-    *ret_lost = true;
-    if (header->op == VSM_PROTOCOL_ERROR) {
-        VsmProtocolError *refused =
-            vsm_protocol_decode(VSM_PROTOCOL_ERROR, body, error);
-
-        if (refused) {
-            *ret_lost = false;
-            g_set_error_literal(error, VSM_ERROR, refused->code, refused->text);
-            vsm_protocol_free(VSM_PROTOCOL_ERROR, refused);
-        }
-        return false;
-    }
-    if (header->op != answer || header->version != VSM_PROTOCOL_VERSION) {
-        g_set_error(error, VSM_ERROR, VSM_ERROR_PROTOCOL,
-                    "message %u in version %u came as the answer to message "
-                    "%u; use QEMU and vsmd of the same VSM",
-                    header->op, header->version, request->op);
-        return false;
-    }
-    *ret = vsm_protocol_decode(answer, body, error);
-    return *ret != NULL;
 }
 
 bool vsm_connection_ask(VsmConnection *connection,
@@ -292,7 +329,8 @@ bool vsm_connection_ask(VsmConnection *connection,
         return false;
     }
     if (exchange(request, asked, &channel, &header, &body, &why)) {
-        ok = read_answer(request, &header, body, ret, &lost, &why);
+        ok = read_answer(request->op | VSM_PROTOCOL_ANSWER, &header, body, ret,
+                         &lost, &why);
     } else {
         name_it(connection, ms, &why);
         lost = true;

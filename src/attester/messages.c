@@ -133,6 +133,11 @@ const VsmWire vsm_wire_nothing = {
     .n_members = 0,
 };
 
+static const VsmWireMember hello_members[] = {
+    M(VsmProtocolHello, version, TEXT, MAX(VSM_NAME_BYTES_MAX)),
+};
+TABLE(hello, VsmProtocolHello, "greeting");
+
 static const VsmWireMember list_members[] = {
     M(VsmProtocolList, start, U32),
 };

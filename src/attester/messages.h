@@ -18,6 +18,7 @@ extern const VsmWire vsm_wire_record;
 extern const VsmWire vsm_wire_verdict;
 extern const VsmWire vsm_wire_status;
 extern const VsmWire vsm_wire_nothing;
+extern const VsmWire vsm_wire_hello;
 extern const VsmWire vsm_wire_list;
 extern const VsmWire vsm_wire_records;
 extern const VsmWire vsm_wire_id;

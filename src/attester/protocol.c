@@ -78,6 +78,7 @@ const VsmWire *vsm_protocol_wire(guint16 op)
         [VSM_PROTOCOL_FORGET] = &vsm_wire_id,
     };
     static const VsmWire *const answered[] = {
+        [VSM_PROTOCOL_HELLO] = &vsm_wire_hello,
         [VSM_PROTOCOL_STATUS] = &vsm_wire_status,
         [VSM_PROTOCOL_LIST] = &vsm_wire_records,
         [VSM_PROTOCOL_SEAL_BEGIN] = &vsm_wire_id,

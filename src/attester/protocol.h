@@ -14,6 +14,7 @@
 
 /* Numbers are on the wire: never renumber. */
 typedef enum {
+    VSM_PROTOCOL_HELLO = 0, /* only as an answer, which nobody asked for */
     VSM_PROTOCOL_STATUS = 1,
     VSM_PROTOCOL_LIST = 2,
     VSM_PROTOCOL_SEAL_BEGIN = 3,
@@ -41,6 +42,14 @@ typedef enum {
 typedef struct {
     guint8 nothing;
 } VsmProtocolNothing;
+
+/*
+ * The daemon's first message, once it knows and has measured its peer.  What a
+ * client sends before it would be another program's words: the daemon closes.
+ */
+typedef struct {
+    char *version; /* of vsmd; a claim */
+} VsmProtocolHello;
 
 /* LIST: records from @start; 0 reads the list anew. */
 typedef struct {

@@ -31,6 +31,7 @@ struct Daemon {
     guint16 op;
     DaemonFault fault;
     bool released;
+    int refused; /* code; 0: welcome */
     guint connections;
 };
 
@@ -111,6 +112,30 @@ serve_one(Daemon *daemon, VsmDispatch *dispatch, const VsmChannel *channel)
     return vsm_channel_send(channel, op, answer, NULL) && ok;
 }
 
+/* A greeting, or the reason why there is none. */
+static bool greet(Daemon *daemon, const VsmChannel *channel)
+{
+    VsmProtocolHello hello = {(char *)"stub"};
+    g_autoptr(GBytes) body = NULL;
+    g_autoptr(GError) why = NULL;
+    int code;
+
+    g_mutex_lock(&daemon->mutex);
+    code = daemon->refused;
+    daemon->refused = 0;
+    g_mutex_unlock(&daemon->mutex);
+    if (code) {
+        why = g_error_new_literal(VSM_ERROR, code, "turned away");
+        body = vsm_protocol_encode_error(why);
+        vsm_channel_send(channel, VSM_PROTOCOL_ERROR, body, NULL);
+        return false;
+    }
+    body = vsm_protocol_encode(VSM_PROTOCOL_HELLO | VSM_PROTOCOL_ANSWER, &hello,
+                               NULL);
+    return vsm_channel_send(channel, VSM_PROTOCOL_HELLO | VSM_PROTOCOL_ANSWER,
+                            body, NULL);
+}
+
 static void serve(Daemon *daemon, int fd)
 {
     struct ucred process;
@@ -119,11 +144,13 @@ static void serve(Daemon *daemon, int fd)
     VsmChannel channel = {.fd = fd, .peer = &peer, .cancel = daemon->stop};
     g_autoptr(VsmAttester) attester = daemon->make(daemon->opaque);
     g_autoptr(VsmDispatch) dispatch = vsm_dispatch_new(attester, VM_UUID);
+    bool greeted;
 
     g_assert_no_errno(
         getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &process, &bytes));
     peer = (VsmPeerId){process.pid, process.uid};
-    while (serve_one(daemon, dispatch, &channel)) {
+    greeted = greet(daemon, &channel);
+    while (greeted && serve_one(daemon, dispatch, &channel)) {
     }
 }
 
@@ -188,6 +215,13 @@ void daemon_fault(Daemon *daemon, guint16 op, DaemonFault fault)
     daemon->op = op;
     daemon->fault = fault;
     daemon->released = false;
+    g_mutex_unlock(&daemon->mutex);
+}
+
+void daemon_refuse(Daemon *daemon, int code)
+{
+    g_mutex_lock(&daemon->mutex);
+    daemon->refused = code;
     g_mutex_unlock(&daemon->mutex);
 }
 

@@ -29,6 +29,9 @@ void daemon_free(Daemon *daemon); /* the socket goes, connections end */
 /* The next request @op (0: any) finds the daemon so, once. */
 void daemon_fault(Daemon *daemon, guint16 op, DaemonFault fault);
 
+/* The next connection is turned away with @code. */
+void daemon_refuse(Daemon *daemon, int code);
+
 /* Ends all DAEMON_HANGS that wait. */
 void daemon_release(Daemon *daemon);
 

@@ -40,6 +40,7 @@ static VsmProtocolSealFinish seal_finish = {
     (char *)"the guest was not ready",
 };
 static VsmProtocolNothing nothing;
+static VsmProtocolHello hello = {(char *)"0.1.0"};
 static VsmCheckRequest check_request = {
     VM,   VSM_PURPOSE_RUNTIME, "tag:before upgrade",
     NULL, "{\"kty\":\"EC\"}",  "strict"};
@@ -147,6 +148,7 @@ static void fill_pointers(void)
 const ProtocolExample *protocol_examples(void)
 {
     static const ProtocolExample examples[] = {
+        {"hello", VSM_PROTOCOL_HELLO | VSM_PROTOCOL_ANSWER, "(s)", &hello},
         {"status", VSM_PROTOCOL_STATUS, VM_TYPE, &vm},
         {"list", VSM_PROTOCOL_LIST, "(u)", &list},
         {"seal-begin", VSM_PROTOCOL_SEAL_BEGIN, "(" VM_TYPE "sbt)",

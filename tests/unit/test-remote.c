@@ -218,6 +218,19 @@ static void test_absent_daemon_is_an_error_with_its_socket(void)
     g_assert_cmpuint(store_count(store, true), ==, 0);
 }
 
+static void test_who_is_turned_away_is_told_why(void)
+{
+    g_autoptr(Store) store = store_new();
+    g_autoptr(GPtrArray) records = NULL;
+    g_autoptr(GError) error = NULL;
+
+    daemon_refuse(store->daemon, VSM_ERROR_DENIED);
+    g_assert_false(vsm_attester_list(store->attester, &records, NULL, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_DENIED);
+    g_assert_nonnull(strstr(error->message, "turned away"));
+    g_assert_cmpuint(store_count(store, true), ==, 0); /* was not for ever */
+}
+
 static void test_restart_between_requests_is_not_noticed(void)
 {
     g_autoptr(Store) store = store_new();
@@ -388,10 +401,15 @@ static int connect_raw(Store *store)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    VsmProtocolHeader header;
+    g_autoptr(GBytes) body = NULL;
 
     g_strlcpy(address.sun_path, store->socket, sizeof(address.sun_path));
     g_assert_no_errno(
         connect(fd, (struct sockaddr *)&address, sizeof(address)));
+    g_assert_true(
+        vsm_channel_receive(&(VsmChannel){.fd = fd}, &header, &body, NULL));
+    g_assert_cmpuint(header.op, ==, VSM_PROTOCOL_HELLO | VSM_PROTOCOL_ANSWER);
     return fd;
 }
 
@@ -524,6 +542,7 @@ int main(int argc, char **argv)
     ADD("abort-does-not-wait", test_abort_does_not_wait);
     ADD("absent-daemon-is-an-error-with-its-socket",
         test_absent_daemon_is_an_error_with_its_socket);
+    ADD("who-is-turned-away-is-told-why", test_who_is_turned_away_is_told_why);
     ADD("restart-between-requests-is-not-noticed",
         test_restart_between_requests_is_not_noticed);
     ADD("restart-ends-the-transaction-under-way",
