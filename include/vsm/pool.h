@@ -49,6 +49,14 @@ guint64 vsm_pool_hashed_bytes(VsmPool *pool);
 const char *vsm_pool_backend_name(VsmPool *pool);
 
 /**
+ * vsm_pool_threads:
+ * @pool: not NULL
+ *
+ * Returns: number of hashing threads
+ */
+guint vsm_pool_threads(VsmPool *pool);
+
+/**
  * vsm_pool_free:
  * @pool: (transfer full) (nullable)
  *

@@ -81,9 +81,11 @@ bool vsm_stream_finish(VsmStream *stream, GError **error);
 /**
  * vsm_recheck_add:
  * @chunk: index of the chunk, each once; VSM_CHUNK_BYTES long but the last
+ * @bytes: a reference is held until its tag is made
  *
  * Pass 1: remembers a GMAC tag (NIST SP 800-38D) of the chunk under a key that
- * lives in this process only.
+ * lives in this process only.  The tag is made in a pool thread; a failure
+ * there shows in pass 2.
  */
 bool vsm_recheck_add(VsmRecheck *recheck,
                      guint64 chunk,
@@ -101,6 +103,27 @@ bool vsm_recheck_check(VsmRecheck *recheck,
                        guint64 chunk,
                        GBytes *bytes,
                        GError **error);
+
+/**
+ * vsm_recheck_begin:
+ *
+ * The same in two steps, so that chunks are checked while the ones before are
+ * parsed: begins to check @bytes, of which a reference is held.  Errors:
+ * VSM_ERROR_INVALID; VSM_ERROR_CRYPTO if pass 1 could not make its tags.
+ */
+bool vsm_recheck_begin(VsmRecheck *recheck,
+                       guint64 chunk,
+                       GBytes *bytes,
+                       GError **error);
+
+/**
+ * vsm_recheck_end:
+ *
+ * Waits for the oldest check that was begun: true only if its bytes are those
+ * of pass 1.  Until then nothing may read them.  Errors: as
+ * vsm_recheck_check().
+ */
+bool vsm_recheck_end(VsmRecheck *recheck, GError **error);
 
 #pragma GCC visibility pop
 G_END_DECLS

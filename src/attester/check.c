@@ -89,8 +89,8 @@ static bool fetch(VsmCheck *check, GError **error)
         return false;
     }
     if (check->purpose == VSM_PURPOSE_LOAD) {
-        check->recheck =
-            vsm_recheck_new(vsm_stored_document(check->stored)->bytes, error);
+        check->recheck = vsm_recheck_new(
+            check->pool, vsm_stored_document(check->stored)->bytes, error);
     }
     return check->purpose != VSM_PURPOSE_LOAD || check->recheck;
 }
@@ -129,6 +129,9 @@ VsmStream *vsm_check_stream(VsmCheck *check)
     if (!check->stream) {
         check->stream = vsm_stream_new_verify(
             check->pool, check->stored, check->purpose == VSM_PURPOSE_STORED);
+        if (check->recheck) {
+            vsm_stream_set_recheck(check->stream, check->recheck);
+        }
     }
     return check->stream;
 }
@@ -144,8 +147,18 @@ bool vsm_check_ram(VsmCheck *check,
                    GCancellable *cancel,
                    GError **error)
 {
+    bool equal = false;
+
     vsm_ram_result_clear(&check->ram);
-    return vsm_ram_measure(check->pool, check->stored, blocks, n_blocks,
+    /* What pass 1 hashed need not be hashed again where it is unchanged. */
+    if (check->recheck && check->stream &&
+        vsm_stream_finish(check->stream, NULL) &&
+        !vsm_recheck_ram(check->recheck, check->stored, blocks, n_blocks,
+                         check->manifest, &check->ram, &equal, cancel, error)) {
+        return false;
+    }
+    return equal ||
+           vsm_ram_measure(check->pool, check->stored, blocks, n_blocks,
                            check->manifest, &check->ram, cancel, error);
 }
 

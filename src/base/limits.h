@@ -63,8 +63,9 @@
 
 /* Pool. */
 #define VSM_POOL_THREADS_MAX 256u
-/* Hash tasks of one engine not yet done: of about 1 MiB each. */
-#define VSM_TASKS_IN_FLIGHT_MAX 32u
+/* Hash tasks of one engine not yet done, of about 1 MiB each; more threads than
+   half of it may have two each. */
+#define VSM_TASKS_IN_FLIGHT_MIN 32u
 
 /* Protocol. */
 #define VSM_ERROR_TEXT_BYTES_MAX 8191u /* of an error; longer ones are cut */

@@ -189,3 +189,13 @@ const VsmGeometryBlock *vsm_geometry_find(const VsmGeometry *geometry,
     }
     return NULL;
 }
+
+guint64 vsm_geometry_present(const VsmGeometryBlock *block)
+{
+    guint64 pages = block->pages;
+
+    for (guint i = 0; i < block->n_absent; i++) {
+        pages -= block->absent[i].count;
+    }
+    return pages;
+}

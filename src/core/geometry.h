@@ -46,6 +46,9 @@ void vsm_geometry_mark_absent(const VsmGeometryBlock *block,
 bool vsm_geometry_block_equal(const VsmGeometryBlock *a,
                               const VsmGeometryBlock *b);
 
+/* Pages that are not absent. */
+guint64 vsm_geometry_present(const VsmGeometryBlock *block);
+
 /* The block of this name and its index, or NULL. */
 const VsmGeometryBlock *vsm_geometry_find(const VsmGeometry *geometry,
                                           const char *idstr,

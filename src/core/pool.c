@@ -176,6 +176,18 @@ guint vsm_pool_threads(VsmPool *pool)
     return pool->n_workers;
 }
 
+guint vsm_pool_in_flight(VsmPool *pool)
+{
+    return MAX(VSM_TASKS_IN_FLIGHT_MIN, 2 * pool->n_workers);
+}
+
+VsmHashBackend vsm_pool_backend(VsmPool *pool)
+{
+    return g_str_equal(vsm_pool_backend_name(pool), "openssl")
+               ? VSM_HASH_BACKEND_OPENSSL
+               : VSM_HASH_BACKEND_IPSEC_MB;
+}
+
 VsmGroup *vsm_group_new(VsmPool *pool, guint max_in_flight)
 {
     VsmGroup *group = g_new0(VsmGroup, 1);

@@ -33,6 +33,8 @@ bool vsm_group_is_cancelled(VsmGroup *group);
 
 void vsm_group_free(VsmGroup *group); /* waits */
 
-guint vsm_pool_threads(VsmPool *pool);
+/* Tasks of about a MiB that one group may have in flight. */
+guint vsm_pool_in_flight(VsmPool *pool);
+VsmHashBackend vsm_pool_backend(VsmPool *pool); /* OPENSSL or IPSEC_MB */
 void vsm_pool_count_hashed(VsmPool *pool, guint64 bytes); /* any thread */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmGroup, vsm_group_free)

@@ -232,16 +232,6 @@ static void collect(const Block *block, VsmRamResult *result)
     }
 }
 
-static guint64 present_bytes(const VsmGeometryBlock *block)
-{
-    guint64 pages = block->pages;
-
-    for (guint i = 0; i < block->n_absent; i++) {
-        pages -= block->absent[i].count;
-    }
-    return pages * VSM_PAGE_BYTES;
-}
-
 static void give_result(const Measuring *measuring,
                         VsmGeometry *geometry,
                         VsmManifest *manifest,
@@ -254,7 +244,9 @@ static void give_result(const Measuring *measuring,
         g_ptr_array_new_with_free_func((GDestroyNotify)vsm_finding_free);
     for (guint i = 0; i < measuring->n_blocks; i++) {
         roots[i] = measuring->blocks[i].root;
-        result.bytes_hashed += present_bytes(measuring->blocks[i].geometry);
+        result.bytes_hashed +=
+            vsm_geometry_present(measuring->blocks[i].geometry) *
+            VSM_PAGE_BYTES;
         collect(&measuring->blocks[i], &result);
     }
     vsm_manifest_set_ram(manifest, geometry, roots);

@@ -1,14 +1,59 @@
 /*
- * Pass 2 of a load: the bytes that are parsed are those that were verified.
+ * Pass 2 of a load, and RAM after it: bytes are those that pass 1 verified.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #pragma once
 
+#include "core/pool.h"
+#include "core/ram.h"
 #include <vsm/stream.h>
 
-/* For a stream of this length: LIMIT, CRYPTO. */
-VsmRecheck *vsm_recheck_new(guint64 stream_bytes, GError **error);
+/* For a stream of this length; tags are made on @pool: LIMIT, CRYPTO. */
+VsmRecheck *
+vsm_recheck_new(VsmPool *pool, guint64 stream_bytes, GError **error);
 void vsm_recheck_free(VsmRecheck *recheck); /* wipes key and tags */
+
+/* A page body of the stream. */
+typedef struct {
+    const void *data; /* VSM_PAGE_BYTES */
+    guint64 body; /* its index */
+    guint32 block, page; /* where a load puts it */
+} VsmRecheckPage;
+
+/**
+ * vsm_recheck_tag_pages:
+ * @pages: bodies in the order of the stream, each of which was found equal to
+ *         its sealed leaf
+ *
+ * Pass 1: remembers tags of neighbouring pages, for vsm_recheck_ram().  Any
+ * thread; each body once.
+ */
+bool vsm_recheck_tag_pages(VsmRecheck *recheck,
+                           const VsmRecheckPage *pages,
+                           guint n,
+                           GError **error);
+
+/**
+ * vsm_recheck_ram:
+ * @stored: proved; @recheck's pass 1 found all of it equal
+ * @blocks: with @host set; the caller has stopped whoever writes there
+ * @manifest: gets geometry and roots if RAM is equal
+ * @ret_equal: (out): whether each page is, by its tag, what pass 1 hashed, or
+ *             zero where the stream has no body
+ *
+ * Then the sealed roots are the roots of this RAM, and are given as such.  If
+ * not equal, or where tags cannot tell, nothing is given: vsm_ram_measure()
+ * says what differs.  false: INVALID, LIMIT, CANCELLED, CRYPTO.
+ */
+bool vsm_recheck_ram(VsmRecheck *recheck,
+                     const VsmStored *stored,
+                     const VsmRamBlock *blocks,
+                     guint n_blocks,
+                     VsmManifest *manifest,
+                     VsmRamResult *ret,
+                     bool *ret_equal,
+                     GCancellable *cancel,
+                     GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmRecheck, vsm_recheck_free)

@@ -45,9 +45,11 @@ static void note_damage(VsmStream *stream,
     pthread_mutex_unlock(&stream->lock);
 }
 
-static void compare(VsmBatch *batch, const VsmDigest *digests)
+/* Whether all are equal. */
+static bool compare(VsmBatch *batch, const VsmDigest *digests)
 {
     const VsmStored *stored = batch->stream->stored;
+    bool equal = true;
 
     for (guint i = 0; i < batch->items->len; i++) {
         const VsmBatchItem *item =
@@ -58,8 +60,30 @@ static void compare(VsmBatch *batch, const VsmDigest *digests)
         if (!vsm_digest_equal(&digests[i],
                               vsm_leaves_peek(leaves, item->index))) {
             note_damage(batch->stream, item, &digests[i]);
+            equal = false;
         }
     }
+    return equal;
+}
+
+/* The bodies, found equal just now, are remembered for the RAM they go to. */
+static bool tag_bodies(VsmBatch *batch, GError **error)
+{
+    g_autofree VsmRecheckPage *pages =
+        g_new(VsmRecheckPage, batch->items->len + 1);
+    guint n = 0;
+
+    for (guint i = 0; i < batch->items->len; i++) {
+        const VsmBatchItem *item =
+            &g_array_index(batch->items, VsmBatchItem, i);
+
+        if (!item->skeleton) {
+            pages[n++] =
+                (VsmRecheckPage){g_array_index(batch->jobs, VsmHashJob, i).data,
+                                 item->index, item->block, item->page};
+        }
+    }
+    return vsm_recheck_tag_pages(batch->stream->recheck, pages, n, error);
 }
 
 /* Save: each job's digest goes straight to its leaf.  Verify: compared. */
@@ -78,8 +102,8 @@ bool vsm_batch_run(gpointer data, VsmHasher *hasher, GError **error)
         }
     }
     ok = vsm_leaf_run(hasher, jobs, batch->jobs->len, error);
-    if (ok && stream->stored) {
-        compare(batch, digests);
+    if (ok && stream->stored && compare(batch, digests) && stream->recheck) {
+        ok = tag_bodies(batch, error);
     }
     vsm_pool_count_hashed(stream->pool, batch->bytes);
 

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "core/recheck.h"
 #include "core/stream.h"
 
 /* A message of a batch: a page body or a piece of the skeleton. */
@@ -14,6 +15,7 @@ typedef struct {
     guint64 index; /* among bodies or among pieces */
     guint64 offset; /* of its first byte in the stream */
     bool skeleton;
+    guint32 block, page; /* of a body, for a stream with a recheck */
 } VsmBatchItem;
 
 /* Messages that one task hashes. */
@@ -46,6 +48,7 @@ struct _VsmStream {
     VsmGroup *group;
     const VsmStored *stored; /* verify; NULL: save */
     bool to_the_end;
+    VsmRecheck *recheck; /* verify: gets each body that is equal; or NULL */
     VsmStreamPut put;
     gpointer opaque;
 

@@ -21,10 +21,9 @@
 static VsmStream *stream_new(VsmPool *pool)
 {
     VsmStream *stream = g_new0(VsmStream, 1);
-    guint in_flight = VSM_TASKS_IN_FLIGHT_MAX;
 
     stream->pool = pool;
-    stream->group = vsm_group_new(pool, in_flight);
+    stream->group = vsm_group_new(pool, vsm_pool_in_flight(pool));
     stream->bad_offset = G_MAXUINT64;
     stream->damage = g_array_new(FALSE, FALSE, sizeof(VsmDamage));
     g_queue_init(&stream->batches);
@@ -81,6 +80,12 @@ void vsm_stream_free(VsmStream *stream)
     g_free(stream);
 }
 
+void vsm_stream_set_recheck(VsmStream *stream, VsmRecheck *recheck)
+{
+    g_assert(stream->stored && stream->position == 0);
+    stream->recheck = recheck;
+}
+
 guint64 vsm_stream_position(const VsmStream *stream)
 {
     return stream->position;
@@ -133,7 +138,9 @@ static bool add_message(VsmStream *stream,
 static bool end_piece(VsmStream *stream, GError **error)
 {
     guint8 *piece = g_steal_pointer(&stream->piece);
-    VsmBatchItem item = {stream->pieces - 1, stream->piece_offset, true};
+    VsmBatchItem item = {.index = stream->pieces - 1,
+                         .offset = stream->piece_offset,
+                         .skeleton = true};
 
     g_ptr_array_add(stream->batch->scratch, piece);
     return add_message(stream, piece, stream->piece_fill, item, error);
@@ -167,11 +174,26 @@ static bool take_skeleton(VsmStream *stream,
     return true;
 }
 
+/* What the cursor's body is; its run is the one that vsm_map_offset() saw. */
+static VsmBatchItem body_item(const VsmStream *stream, guint64 offset)
+{
+    const VsmMapCursor *cursor = &stream->cursor;
+    VsmBatchItem item = {.index = cursor->body, .offset = offset};
+
+    if (stream->recheck) {
+        VsmRun run = vsm_map_run(cursor->map, cursor->run);
+
+        item.block = run.block;
+        item.page = run.first + cursor->in_run;
+    }
+    return item;
+}
+
 /* The next bytes of a body that does not lie in one buffer. */
 static bool
 gather_body(VsmStream *stream, const guint8 *data, gsize bytes, GError **error)
 {
-    VsmBatchItem item = {stream->cursor.body, 0, false};
+    VsmBatchItem item = body_item(stream, 0);
     guint8 *body;
 
     if (!stream->body) {
@@ -194,7 +216,7 @@ gather_body(VsmStream *stream, const guint8 *data, gsize bytes, GError **error)
 
 static bool take_body(VsmStream *stream, const guint8 *data, GError **error)
 {
-    VsmBatchItem item = {stream->cursor.body, stream->position, false};
+    VsmBatchItem item = body_item(stream, stream->position);
 
     vsm_map_next(&stream->cursor);
     stream->position += VSM_PAGE_BYTES;

@@ -51,6 +51,12 @@ bool vsm_stream_documents(VsmStream *stream,
 VsmStream *
 vsm_stream_new_verify(VsmPool *pool, const VsmStored *stored, bool to_the_end);
 
+/*
+ * Verify, before the first byte: each body that is equal is remembered for
+ * vsm_recheck_ram(); borrowed, must outlive the stream.
+ */
+void vsm_stream_set_recheck(VsmStream *stream, VsmRecheck *recheck);
+
 /**
  * vsm_stream_measured:
  *

@@ -184,7 +184,7 @@ bool vsm_tree_root(VsmPool *pool,
                    VsmDigest *ret,
                    GError **error)
 {
-    g_autoptr(VsmGroup) group = vsm_group_new(pool, VSM_TASKS_IN_FLIGHT_MAX);
+    g_autoptr(VsmGroup) group = vsm_group_new(pool, vsm_pool_in_flight(pool));
     g_autofree VsmDigest *level1 = NULL;
     guint64 width = vsm_tree_width(count);
     Tree tree = {.group = group,

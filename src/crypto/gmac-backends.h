@@ -14,8 +14,8 @@ typedef struct {
     void *(*create)(const guint8 key[VSM_GMAC_KEY_BYTES], GError **error);
     bool (*tag)(void *self,
                 const guint8 nonce[GMAC_NONCE_BYTES],
-                const void *data,
-                gsize bytes,
+                const VsmGmacPiece *pieces,
+                guint n,
                 VsmGmacTag *ret,
                 GError **error);
     void (*destroy)(void *self); /* wipes */

@@ -28,8 +28,8 @@ static void ipsec_destroy(void *opaque)
 
 static bool ipsec_tag(void *opaque,
                       const guint8 nonce[GMAC_NONCE_BYTES],
-                      const void *data,
-                      gsize bytes,
+                      const VsmGmacPiece *pieces,
+                      guint n,
                       VsmGmacTag *ret,
                       GError **error)
 {
@@ -39,8 +39,11 @@ static bool ipsec_tag(void *opaque,
     VsmGmacTag tag;
 
     IMB_AES256_GMAC_INIT(self->manager, key, &context, nonce, GMAC_NONCE_BYTES);
-    if (bytes) {
-        IMB_AES256_GMAC_UPDATE(self->manager, key, &context, data, bytes);
+    for (guint i = 0; i < n; i++) {
+        if (pieces[i].bytes) {
+            IMB_AES256_GMAC_UPDATE(self->manager, key, &context, pieces[i].data,
+                                   pieces[i].bytes);
+        }
     }
     IMB_AES256_GMAC_FINALIZE(self->manager, key, &context, tag.b,
                              VSM_GMAC_TAG_BYTES);
@@ -59,6 +62,9 @@ static bool ipsec_tag(void *opaque,
 static bool self_test(IpsecGmac *self, const guint8 key[VSM_GMAC_KEY_BYTES])
 {
     static const guint8 nonce[GMAC_NONCE_BYTES], data[1000];
+    /* The second piece begins within a block. */
+    const VsmGmacPiece pieces[] = {{data, 900}, {data + 900, 100}};
+    const VsmGmacPiece whole = {data, sizeof(data)};
     void *other = vsm_gmac_openssl.create(key, NULL);
     VsmGmacTag a, b;
     bool ok;
@@ -66,8 +72,8 @@ static bool self_test(IpsecGmac *self, const guint8 key[VSM_GMAC_KEY_BYTES])
     if (!other) {
         return false;
     }
-    ok = ipsec_tag(self, nonce, data, sizeof(data), &a, NULL) &&
-         vsm_gmac_openssl.tag(other, nonce, data, sizeof(data), &b, NULL) &&
+    ok = ipsec_tag(self, nonce, pieces, 2, &a, NULL) &&
+         vsm_gmac_openssl.tag(other, nonce, &whole, 1, &b, NULL) &&
          vsm_equal(a.b, b.b, sizeof(a.b));
     vsm_gmac_openssl.destroy(other);
     return ok;

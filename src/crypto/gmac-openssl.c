@@ -25,19 +25,22 @@ static void *openssl_create(const guint8 key[VSM_GMAC_KEY_BYTES],
 
 static bool openssl_tag(void *self,
                         const guint8 nonce[GMAC_NONCE_BYTES],
-                        const void *data,
-                        gsize bytes,
+                        const VsmGmacPiece *pieces,
+                        guint n,
                         VsmGmacTag *ret,
                         GError **error)
 {
     EVP_CIPHER_CTX *context = self;
     VsmGmacTag tag;
-    int n;
+    bool ok = EVP_EncryptInit_ex(context, NULL, NULL, NULL, nonce) == 1;
+    int length;
 
-    if (bytes > G_MAXINT ||
-        EVP_EncryptInit_ex(context, NULL, NULL, NULL, nonce) != 1 ||
-        EVP_EncryptUpdate(context, NULL, &n, data, (int)bytes) != 1 ||
-        EVP_EncryptFinal_ex(context, tag.b, &n) != 1 ||
+    for (guint i = 0; i < n && ok; i++) {
+        ok = pieces[i].bytes <= G_MAXINT &&
+             EVP_EncryptUpdate(context, NULL, &length, pieces[i].data,
+                               (int)pieces[i].bytes) == 1;
+    }
+    if (!ok || EVP_EncryptFinal_ex(context, tag.b, &length) != 1 ||
         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, VSM_GMAC_TAG_BYTES,
                             tag.b) != 1) {
         vsm_openssl_error(error, VSM_ERROR_CRYPTO, "GMAC");

@@ -30,11 +30,13 @@ static VsmGmac *create(const VsmGmacOps *ops,
     return gmac;
 }
 
-VsmGmac *vsm_gmac_new_with_key(const guint8 key[VSM_GMAC_KEY_BYTES],
+VsmGmac *vsm_gmac_new_with_key(VsmHashBackend backend,
+                               const guint8 key[VSM_GMAC_KEY_BYTES],
                                GError **error)
 {
 #ifdef VSM_HAVE_IPSEC_MB
-    if (vsm_hash_backend_available(VSM_HASH_BACKEND_IPSEC_MB)) {
+    if (backend != VSM_HASH_BACKEND_OPENSSL &&
+        vsm_hash_backend_available(VSM_HASH_BACKEND_IPSEC_MB)) {
         VsmGmac *gmac = create(&vsm_gmac_ipsec_mb, key, NULL);
 
         if (gmac) {
@@ -42,6 +44,7 @@ VsmGmac *vsm_gmac_new_with_key(const guint8 key[VSM_GMAC_KEY_BYTES],
         }
     }
 #endif
+    (void)backend;
     return create(&vsm_gmac_openssl, key, error);
 }
 
@@ -49,7 +52,9 @@ VsmGmac *vsm_gmac_new(GError **error)
 {
     g_autoptr(VsmSecret) key = vsm_secret_new_random(VSM_GMAC_KEY_BYTES, error);
 
-    return key ? vsm_gmac_new_with_key(vsm_secret_peek(key), error) : NULL;
+    return key ? vsm_gmac_new_with_key(VSM_HASH_BACKEND_AUTO,
+                                       vsm_secret_peek(key), error)
+               : NULL;
 }
 
 bool vsm_gmac_tag(VsmGmac *gmac,
@@ -59,12 +64,24 @@ bool vsm_gmac_tag(VsmGmac *gmac,
                   VsmGmacTag *ret,
                   GError **error)
 {
+    const VsmGmacPiece piece = {data, bytes};
+
+    return vsm_gmac_tag_pieces(gmac, index, &piece, 1, ret, error);
+}
+
+bool vsm_gmac_tag_pieces(VsmGmac *gmac,
+                         guint64 index,
+                         const VsmGmacPiece *pieces,
+                         guint n,
+                         VsmGmacTag *ret,
+                         GError **error)
+{
     guint8 nonce[GMAC_NONCE_BYTES] = {0};
 
     for (guint i = 0; i < 8; i++) {
         nonce[GMAC_NONCE_BYTES - 1 - i] = index >> (8 * i);
     }
-    return gmac->ops->tag(gmac->self, nonce, data, bytes, ret, error);
+    return gmac->ops->tag(gmac->self, nonce, pieces, n, ret, error);
 }
 
 void vsm_gmac_free(VsmGmac *gmac)

@@ -7,6 +7,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <vsm/pool.h>
 
 #define VSM_GMAC_TAG_BYTES 16
 #define VSM_GMAC_KEY_BYTES 32
@@ -15,11 +16,20 @@ typedef struct {
     guint8 b[VSM_GMAC_TAG_BYTES];
 } VsmGmacTag;
 
+/* A message is one or more of these, one after the other. */
+typedef struct {
+    const void *data;
+    gsize bytes;
+} VsmGmacPiece;
+
 typedef struct _VsmGmac VsmGmac;
 
-VsmGmac *vsm_gmac_new(GError **error); /* fresh random key */
-VsmGmac *vsm_gmac_new_with_key(const guint8 key[VSM_GMAC_KEY_BYTES],
-                               GError **error); /* known-answer tests */
+VsmGmac *vsm_gmac_new(GError **error); /* fresh random key, fastest back end */
+
+/* With a key that is known: for tests, and for several threads. */
+VsmGmac *vsm_gmac_new_with_key(VsmHashBackend backend,
+                               const guint8 key[VSM_GMAC_KEY_BYTES],
+                               GError **error);
 
 /**
  * vsm_gmac_tag:
@@ -35,6 +45,14 @@ bool vsm_gmac_tag(VsmGmac *gmac,
                   gsize bytes,
                   VsmGmacTag *ret,
                   GError **error);
+
+/* The same for a message in pieces. */
+bool vsm_gmac_tag_pieces(VsmGmac *gmac,
+                         guint64 index,
+                         const VsmGmacPiece *pieces,
+                         guint n,
+                         VsmGmacTag *ret,
+                         GError **error);
 void vsm_gmac_free(VsmGmac *gmac); /* wipes the key */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmGmac, vsm_gmac_free)

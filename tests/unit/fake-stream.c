@@ -78,7 +78,7 @@ add_body(FakeStream *fake, guint block, guint64 page, const guint8 *body)
 }
 
 /* Like QEMU: a header of 8 bytes, longer for the first page of a block. */
-static void stream_block(FakeStream *fake, GRand *rand, guint index)
+static void stream_block(FakeStream *fake, GRand *rand, guint index, bool again)
 {
     const VsmRamBlock *block = &fake->blocks[index];
     guint64 pages = block->bytes / VSM_PAGE_BYTES;
@@ -89,7 +89,7 @@ static void stream_block(FakeStream *fake, GRand *rand, guint index)
             continue;
         }
         append_random(rand, fake->bytes, 8);
-        if (g_rand_int_range(rand, 0, 16) == 0) {
+        if (again && g_rand_int_range(rand, 0, 16) == 0) {
             /* An older form, which a later body overwrites. */
             guint8 old[VSM_PAGE_BYTES];
 
@@ -121,7 +121,7 @@ static void stream_section(FakeStream *fake,
     g_array_append_val(fake->sections, added);
 }
 
-FakeStream *fake_stream_new(guint32 seed, guint pages)
+static FakeStream *make_stream(guint32 seed, guint pages, bool again)
 {
     FakeStream *fake = g_new0(FakeStream, 1);
     GRand *rand = g_rand_new_with_seed(seed);
@@ -140,7 +140,7 @@ FakeStream *fake_stream_new(guint32 seed, guint pages)
 
     append_random(rand, fake->bytes, 57);
     for (guint i = 0; i < FAKE_BLOCKS; i++) {
-        stream_block(fake, rand, i);
+        stream_block(fake, rand, i, again);
     }
     stream_section(fake, rand, "cpu", VSM_SECTION_VCPU, 0, 12, 3000);
     stream_section(fake, rand, "cpu", VSM_SECTION_VCPU, 1, 12, 3000);
@@ -151,6 +151,16 @@ FakeStream *fake_stream_new(guint32 seed, guint pages)
     append_random(rand, fake->bytes, g_rand_int_range(rand, 1, 5000));
     g_rand_free(rand);
     return fake;
+}
+
+FakeStream *fake_stream_new(guint32 seed, guint pages)
+{
+    return make_stream(seed, pages, true);
+}
+
+FakeStream *fake_stream_new_once(guint32 seed, guint pages)
+{
+    return make_stream(seed, pages, false);
 }
 
 void fake_stream_free(FakeStream *fake)

@@ -30,6 +30,8 @@ typedef struct {
 
 /* Always the same for the same @seed; @pages: of the biggest block. */
 FakeStream *fake_stream_new(guint32 seed, guint pages);
+/* The same, with no page twice: what QEMU makes of a VM that is stopped. */
+FakeStream *fake_stream_new_once(guint32 seed, guint pages);
 void fake_stream_free(FakeStream *fake);
 
 /* What a save puts: parts as they would be in a record. */

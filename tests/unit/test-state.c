@@ -312,8 +312,9 @@ static GBytes *chunk(guint8 fill, gsize bytes)
 
 static void test_recheck_refuses_what_changed_between_the_passes(void)
 {
+    g_autoptr(VsmPool) pool = vsm_pool_new(2, VSM_HASH_BACKEND_AUTO, NULL);
     g_autoptr(VsmRecheck) recheck =
-        vsm_recheck_new(2 * VSM_CHUNK_BYTES + 10, NULL);
+        vsm_recheck_new(pool, 2 * VSM_CHUNK_BYTES + 10, NULL);
     g_autoptr(GBytes) whole = chunk(1, VSM_CHUNK_BYTES);
     g_autoptr(GBytes) last = chunk(2, 10);
     g_autoptr(GBytes) shorter = chunk(2, 9);
@@ -339,8 +340,9 @@ static void test_recheck_refuses_what_changed_between_the_passes(void)
 
 static void test_recheck_knows_its_chunks(void)
 {
+    g_autoptr(VsmPool) pool = vsm_pool_new(2, VSM_HASH_BACKEND_AUTO, NULL);
     g_autoptr(VsmRecheck) recheck =
-        vsm_recheck_new(2 * VSM_CHUNK_BYTES + 10, NULL);
+        vsm_recheck_new(pool, 2 * VSM_CHUNK_BYTES + 10, NULL);
     g_autoptr(GBytes) whole = chunk(1, VSM_CHUNK_BYTES);
     g_autoptr(GBytes) last = chunk(2, 10);
     g_autoptr(GError) error = NULL;
@@ -355,6 +357,43 @@ static void test_recheck_knows_its_chunks(void)
     /* Equal bytes at another place are other bytes. */
     g_assert_true(vsm_recheck_add(recheck, 1, whole, NULL));
     g_assert_false(vsm_recheck_check(recheck, G_MAXUINT64, whole, NULL));
+}
+
+/* A chunk is checked while later ones begin to be: each gets its own answer. */
+static void test_recheck_answers_in_the_order_of_its_questions(void)
+{
+    for (guint threads = 1; threads <= 4; threads++) {
+        g_autoptr(VsmPool) pool =
+            vsm_pool_new(threads, VSM_HASH_BACKEND_AUTO, NULL);
+        g_autoptr(VsmRecheck) recheck =
+            vsm_recheck_new(pool, 50 * VSM_CHUNK_BYTES, NULL);
+        g_autoptr(GBytes) good = chunk(1, VSM_CHUNK_BYTES);
+        g_autoptr(GBytes) bad = chunk(2, VSM_CHUNK_BYTES);
+        g_autoptr(GError) error = NULL;
+
+        for (guint i = 0; i < 50; i++) {
+            g_assert_true(vsm_recheck_add(recheck, i, good, NULL));
+        }
+        for (guint i = 0; i < 50; i++) {
+            g_assert_true(
+                vsm_recheck_begin(recheck, i, i % 7 ? good : bad, NULL));
+        }
+        g_assert_false(vsm_recheck_check(recheck, 0, good, &error));
+        g_assert_error(error, VSM_ERROR, VSM_ERROR_INVALID); /* not its turn */
+        for (guint i = 0; i < 50; i++) {
+            g_autoptr(GError) why = NULL;
+
+            g_assert_true(vsm_recheck_end(recheck, &why) == (i % 7 != 0));
+            if (i % 7 == 0) {
+                g_assert_error(why, VSM_ERROR, VSM_ERROR_TAMPERED);
+            }
+        }
+        g_clear_error(&error);
+        g_assert_false(vsm_recheck_end(recheck, &error));
+        g_assert_error(error, VSM_ERROR, VSM_ERROR_INVALID); /* none begun */
+        /* freed while it is at work */
+        g_assert_true(vsm_recheck_begin(recheck, 1, good, NULL));
+    }
 }
 
 int main(int argc, char **argv)
@@ -377,5 +416,7 @@ int main(int argc, char **argv)
     g_test_add_func("/recheck/refuses-what-changed-between-the-passes",
                     test_recheck_refuses_what_changed_between_the_passes);
     g_test_add_func("/recheck/knows-its-chunks", test_recheck_knows_its_chunks);
+    g_test_add_func("/recheck/answers-in-the-order-of-its-questions",
+                    test_recheck_answers_in_the_order_of_its_questions);
     return g_test_run();
 }

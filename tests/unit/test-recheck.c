@@ -1,0 +1,231 @@
+/*
+ * RAM after a load: told equal by tags only where it is, and with the same
+ * result as hashing it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <string.h>
+#include <vsm/error.h>
+
+#include "core/recheck.h"
+#include "core/stream.h"
+#include "fake-stream.h"
+
+#define PAGES 1500
+
+/* A snapshot that was verified with tags. */
+typedef struct {
+    VsmPool *pool;
+    FakeStream *fake;
+    FakeRecord *record;
+    VsmStored *stored;
+    VsmStream *stream;
+    VsmRecheck *recheck;
+} Loaded;
+
+static void pass(Loaded *loaded, gsize chunk_max)
+{
+    g_autoptr(GError) error = NULL;
+
+    loaded->recheck =
+        vsm_recheck_new(loaded->pool, loaded->fake->bytes->len, &error);
+    g_assert_no_error(error);
+    loaded->stream = vsm_stream_new_verify(loaded->pool, loaded->stored, false);
+    vsm_stream_set_recheck(loaded->stream, loaded->recheck);
+    fake_feed(loaded->stream, loaded->fake->bytes->data,
+              loaded->fake->bytes->len, chunk_max, &error);
+    g_assert_no_error(error);
+    vsm_stream_finish(loaded->stream, &error);
+    g_assert_no_error(error);
+}
+
+static Loaded *
+load(VsmHashBackend backend, guint threads, FakeStream *fake, gsize chunk_max)
+{
+    Loaded *loaded = g_new0(Loaded, 1);
+    g_autoptr(GError) error = NULL;
+
+    loaded->pool = vsm_pool_new(threads, backend, &error);
+    g_assert_no_error(error);
+    loaded->fake = fake;
+    loaded->record = fake_record_new();
+    fake_save(fake, loaded->pool, 0, loaded->record, &error);
+    g_assert_no_error(error);
+    loaded->stored = fake_load(loaded->record, loaded->pool, &error);
+    g_assert_no_error(error);
+    pass(loaded, chunk_max);
+    return loaded;
+}
+
+static void loaded_free(Loaded *loaded)
+{
+    vsm_stream_free(loaded->stream);
+    vsm_recheck_free(loaded->recheck);
+    vsm_stored_free(loaded->stored);
+    fake_record_free(loaded->record);
+    fake_stream_free(loaded->fake);
+    vsm_pool_free(loaded->pool);
+    g_free(loaded);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Loaded, loaded_free)
+
+static bool is_equal(Loaded *loaded, GBytes **ret_manifest)
+{
+    g_autoptr(VsmManifest) manifest = vsm_manifest_new();
+    g_autoptr(GError) error = NULL;
+    VsmRamResult result = {0};
+    bool equal;
+
+    vsm_recheck_ram(loaded->recheck, loaded->stored, loaded->fake->blocks,
+                    FAKE_BLOCKS, manifest, &result, &equal, NULL, &error);
+    g_assert_no_error(error);
+    if (equal && ret_manifest) {
+        g_assert_cmpuint(result.changed->len, ==, 0);
+        g_assert_cmpuint(result.changed_pages, ==, 0);
+        *ret_manifest = vsm_manifest_encode(manifest, &error);
+        g_assert_no_error(error);
+    }
+    g_assert_true(equal || !result.changed);
+    vsm_ram_result_clear(&result);
+    return equal;
+}
+
+static GBytes *hashed(Loaded *loaded)
+{
+    g_autoptr(VsmManifest) manifest = vsm_manifest_new();
+    g_autoptr(GError) error = NULL;
+    VsmRamResult result;
+    GBytes *bytes;
+
+    vsm_ram_measure(loaded->pool, loaded->stored, loaded->fake->blocks,
+                    FAKE_BLOCKS, manifest, &result, NULL, &error);
+    g_assert_no_error(error);
+    vsm_ram_result_clear(&result);
+    bytes = vsm_manifest_encode(manifest, &error);
+    g_assert_no_error(error);
+    return bytes;
+}
+
+static void test_tags_and_hashing_give_the_same_manifest(void)
+{
+    static const gsize chunks[] = {0, 4096, 4104, 70000, 1048576};
+    static const VsmHashBackend backends[] = {VSM_HASH_BACKEND_OPENSSL,
+                                              VSM_HASH_BACKEND_AUTO};
+
+    for (guint threads = 1; threads <= 4; threads += 3) {
+        for (guint b = 0; b < G_N_ELEMENTS(backends); b++) {
+            for (guint c = 0; c < G_N_ELEMENTS(chunks); c++) {
+                g_autoptr(Loaded) loaded =
+                    load(backends[b], threads, fake_stream_new_once(c, PAGES),
+                         chunks[c]);
+                g_autoptr(GBytes) by_tags = NULL;
+                g_autoptr(GBytes) by_hashing = hashed(loaded);
+
+                g_assert_true(is_equal(loaded, &by_tags));
+                g_assert_true(g_bytes_equal(by_tags, by_hashing));
+            }
+        }
+    }
+}
+
+/* Pages with a body, zero pages, every block; the first and the last byte. */
+static void test_no_changed_page_is_told_equal(void)
+{
+    g_autoptr(Loaded) loaded =
+        load(VSM_HASH_BACKEND_AUTO, 2, fake_stream_new_once(5, 300), 0);
+    guint tried = 0;
+
+    for (guint i = 0; i < FAKE_BLOCKS; i++) {
+        const VsmRamBlock *block = &loaded->fake->blocks[i];
+        guint64 pages = block->n_absent ? 0 : block->bytes / VSM_PAGE_BYTES;
+
+        for (guint64 page = 0; page < pages; page++) {
+            guint8 *byte = (guint8 *)block->host + page * VSM_PAGE_BYTES +
+                           (page % 2 ? VSM_PAGE_BYTES - 1 : 0);
+
+            *byte ^= 1 << page % 8;
+            g_assert_false(is_equal(loaded, NULL));
+            *byte ^= 1 << page % 8;
+            tried++;
+        }
+    }
+    g_assert_cmpuint(tried, ==, 303);
+    g_assert_true(is_equal(loaded, NULL));
+}
+
+/* The same bytes at each other's place are other RAM. */
+static void test_exchanged_pages_are_not_told_equal(void)
+{
+    g_autoptr(Loaded) loaded =
+        load(VSM_HASH_BACKEND_AUTO, 2, fake_stream_new_once(5, 300), 0);
+    guint8 *a = (guint8 *)loaded->fake->blocks[0].host;
+    guint8 *b = a + 100 * VSM_PAGE_BYTES;
+    g_autofree guint8 *old = g_malloc(VSM_PAGE_BYTES);
+
+    while (vsm_is_zero(a, VSM_PAGE_BYTES) || !memcmp(a, b, VSM_PAGE_BYTES)) {
+        a += VSM_PAGE_BYTES;
+    }
+    memcpy(old, a, VSM_PAGE_BYTES);
+    memcpy(a, b, VSM_PAGE_BYTES);
+    memcpy(b, old, VSM_PAGE_BYTES);
+    g_assert_false(is_equal(loaded, NULL));
+}
+
+/* Where tags cannot tell, RAM is hashed: they never guess. */
+static void test_tags_do_not_tell_of_pages_sent_twice(void)
+{
+    g_autoptr(Loaded) loaded =
+        load(VSM_HASH_BACKEND_AUTO, 2, fake_stream_new(6, 300), 0);
+
+    g_assert_false(is_equal(loaded, NULL));
+}
+
+static void test_tags_do_not_tell_of_another_geometry(void)
+{
+    g_autoptr(Loaded) loaded =
+        load(VSM_HASH_BACKEND_AUTO, 2, fake_stream_new_once(6, 300), 0);
+
+    loaded->fake->blocks[0].bytes -= VSM_PAGE_BYTES;
+    g_assert_false(is_equal(loaded, NULL));
+    loaded->fake->blocks[0].bytes += VSM_PAGE_BYTES;
+    g_assert_true(is_equal(loaded, NULL));
+    loaded->fake->blocks[0].idstr = "other";
+    g_assert_false(is_equal(loaded, NULL));
+}
+
+static void test_cancelled_comparing_tells_nothing(void)
+{
+    g_autoptr(Loaded) loaded =
+        load(VSM_HASH_BACKEND_AUTO, 2, fake_stream_new_once(6, 300), 0);
+    g_autoptr(VsmManifest) manifest = vsm_manifest_new();
+    g_autoptr(GCancellable) cancel = g_cancellable_new();
+    g_autoptr(GError) error = NULL;
+    VsmRamResult result;
+    bool equal = false;
+
+    g_cancellable_cancel(cancel);
+    g_assert_false(vsm_recheck_ram(loaded->recheck, loaded->stored,
+                                   loaded->fake->blocks, FAKE_BLOCKS, manifest,
+                                   &result, &equal, cancel, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_CANCELLED);
+    g_assert_false(equal);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/recheck/tags-and-hashing-give-the-same-manifest",
+                    test_tags_and_hashing_give_the_same_manifest);
+    g_test_add_func("/recheck/no-changed-page-is-told-equal",
+                    test_no_changed_page_is_told_equal);
+    g_test_add_func("/recheck/exchanged-pages-are-not-told-equal",
+                    test_exchanged_pages_are_not_told_equal);
+    g_test_add_func("/recheck/tags-do-not-tell-of-pages-sent-twice",
+                    test_tags_do_not_tell_of_pages_sent_twice);
+    g_test_add_func("/recheck/tags-do-not-tell-of-another-geometry",
+                    test_tags_do_not_tell_of_another_geometry);
+    g_test_add_func("/recheck/cancelled-comparing-tells-nothing",
+                    test_cancelled_comparing_tells_nothing);
+    return g_test_run();
+}
