@@ -2,13 +2,16 @@
  * Aligned buffers of one chunk, used again and again
  *
  * A fresh megabyte costs 256 page faults, which is a tenth of the time that
- * it takes to hash and write it.
+ * it takes to hash and write it.  And as there are only so many, whoever is
+ * ahead of disk or hashing waits, and memory is bounded.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "qemu/osdep.h"
+#include "block/aio-wait.h"
 #include "block/block-io.h"
+#include "qemu/coroutine.h"
 #include "qemu/memalign.h"
 #include "qemu/thread.h"
 #include "buffer.h"
@@ -17,11 +20,14 @@
 struct VsmBufferPool {
     gint refs; /* the owner, and each buffer that is out; atomic */
     size_t alignment;
-    QemuMutex lock;
-    GQueue idle; /* of VsmBuffer; under @lock */
+    QemuMutex lock; /* of all below */
+    GQueue idle; /* of VsmBuffer */
+    unsigned left; /* that may still be made */
+    bool wanted; /* somebody waits */
+    Coroutine *waiter;
 };
 
-VsmBufferPool *vsm_buffer_pool_new(BlockDriverState *bs)
+VsmBufferPool *vsm_buffer_pool_new(BlockDriverState *bs, unsigned hashing)
 {
     VsmBufferPool *pool = g_new0(VsmBufferPool, 1);
 
@@ -29,6 +35,7 @@ VsmBufferPool *vsm_buffer_pool_new(BlockDriverState *bs)
     pool->alignment = MAX(bdrv_opt_mem_align(bs), qemu_real_host_page_size());
     qemu_mutex_init(&pool->lock);
     g_queue_init(&pool->idle);
+    pool->left = VSM_IO_IN_FLIGHT + hashing;
     return pool;
 }
 
@@ -50,13 +57,21 @@ void vsm_buffer_pool_unref(VsmBufferPool *pool)
     g_free(pool);
 }
 
-VsmBuffer *vsm_buffer_get(VsmBufferPool *pool)
+VsmBuffer *vsm_buffer_try_get(VsmBufferPool *pool)
 {
     VsmBuffer *buffer;
+    bool make = false;
 
     WITH_QEMU_LOCK_GUARD(&pool->lock)
     {
         buffer = g_queue_pop_tail(&pool->idle);
+        if (!buffer && pool->left) {
+            pool->left--;
+            make = true;
+        }
+    }
+    if (!buffer && !make) {
+        return NULL;
     }
     if (!buffer) {
         buffer = g_new0(VsmBuffer, 1);
@@ -68,14 +83,52 @@ VsmBuffer *vsm_buffer_get(VsmBufferPool *pool)
     return buffer;
 }
 
+static bool any_left(VsmBufferPool *pool)
+{
+    QEMU_LOCK_GUARD(&pool->lock);
+    pool->wanted = !pool->left && g_queue_is_empty(&pool->idle);
+    return !pool->wanted;
+}
+
+void vsm_buffer_wait(VsmBufferPool *pool)
+{
+    bool must_wait = false;
+
+    if (!qemu_in_coroutine()) {
+        AIO_WAIT_WHILE(NULL, !any_left(pool));
+        return;
+    }
+    WITH_QEMU_LOCK_GUARD(&pool->lock)
+    {
+        if (!pool->left && g_queue_is_empty(&pool->idle)) {
+            pool->waiter = qemu_coroutine_self();
+            must_wait = true;
+        }
+    }
+    if (must_wait) {
+        qemu_coroutine_yield(); /* woken in the main context, or right now */
+    }
+}
+
 static void buffer_return(void *opaque)
 {
     VsmBuffer *buffer = opaque;
     VsmBufferPool *pool = buffer->pool;
+    Coroutine *waiter;
+    bool wanted;
 
     WITH_QEMU_LOCK_GUARD(&pool->lock)
     {
         g_queue_push_tail(&pool->idle, buffer);
+        wanted = pool->wanted;
+        pool->wanted = false;
+        waiter = pool->waiter;
+        pool->waiter = NULL;
+    }
+    if (waiter) {
+        aio_co_wake(waiter);
+    } else if (wanted) {
+        aio_wait_kick();
     }
     vsm_buffer_pool_unref(pool);
 }

@@ -17,11 +17,21 @@ typedef struct VsmBuffer {
     size_t bytes; /* in use */
 } VsmBuffer;
 
-VsmBufferPool *vsm_buffer_pool_new(BlockDriverState *bs);
+/* Chunks that may be on their way to or from the disk.  */
+#define VSM_IO_IN_FLIGHT 16 /* more gave nothing, fewer cost time */
+
+/*
+ * @hashing: chunks that may wait for hashing besides those in flight.  No more
+ * than all of these exist: whoever wants another one waits.
+ */
+VsmBufferPool *vsm_buffer_pool_new(BlockDriverState *bs, unsigned hashing);
 void vsm_buffer_pool_unref(VsmBufferPool *pool);
 
-/* (transfer full): ends with vsm_buffer_to_bytes().  */
-VsmBuffer *vsm_buffer_get(VsmBufferPool *pool);
+/* (transfer full): ends with vsm_buffer_to_bytes().  NULL: all are out.  */
+VsmBuffer *vsm_buffer_try_get(VsmBufferPool *pool);
+
+/* Waits, as vsm_call() does, until one of them is back.  Main context.  */
+void vsm_buffer_wait(VsmBufferPool *pool);
 
 /*
  * The first @buffer->bytes as a GBytes, which returns the buffer to its pool

@@ -22,11 +22,14 @@ OBJECT_DECLARE_SIMPLE_TYPE(VsmLoadChannel, VSM_LOAD_CHANNEL)
  * vsm_save_channel_new:
  * @ram: borrowed, must outlive the channel's use
  * @stream: borrowed, must outlive the channel's use
+ * @hashing: chunks that may wait for hashing
  *
  * Writes to the VM state of @bs and feeds the same buffers to @stream.
  */
-QIOChannel *
-vsm_save_channel_new(BlockDriverState *bs, VsmRam *ram, VsmStream *stream);
+QIOChannel *vsm_save_channel_new(BlockDriverState *bs,
+                                 VsmRam *ram,
+                                 VsmStream *stream,
+                                 unsigned hashing);
 
 /**
  * vsm_save_channel_finish:

@@ -3,6 +3,8 @@
  *
  * Storage can change between the pass that verified it and the load: each
  * chunk is checked again, in the memory that the parser's bytes come from.
+ * Workers do that, ahead of the parser, which gets no byte before its chunk
+ * was found equal.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,11 +14,15 @@
 #include "channel.h"
 #include "reader.h"
 
+#define CHECKED_AHEAD 4 /* chunks */
+
 struct VsmLoadChannel {
     QIOChannel parent_obj;
 
     VsmReader *reader;
     VsmRecheck *recheck;
+    GQueue checking; /* of GBytes that workers check, in order */
+    bool ended; /* the last chunk was read */
     GBytes *chunk; /* checked; NULL: none at hand */
     gsize used; /* bytes of @chunk that the parser has got */
     uint64_t n_chunks;
@@ -28,15 +34,12 @@ OBJECT_DEFINE_SIMPLE_TYPE(VsmLoadChannel,
                           VSM_LOAD_CHANNEL,
                           QIO_CHANNEL)
 
-/* Makes @chunk the next one; at the end it stays NULL.  */
-static bool next_chunk(VsmLoadChannel *channel, Error **errp)
+/* Reads one more chunk and lets a worker check it.  */
+static bool read_ahead(VsmLoadChannel *channel, Error **errp)
 {
-    g_autoptr(GBytes) chunk = NULL;
     Error *err = NULL;
+    g_autoptr(GBytes) chunk = vsm_reader_next(channel->reader, &err);
 
-    g_clear_pointer(&channel->chunk, g_bytes_unref);
-    channel->used = 0;
-    chunk = vsm_reader_next(channel->reader, &err);
     if (err) {
         g_set_error(&channel->error, VSM_ERROR, VSM_ERROR_STORE, "%s",
                     error_get_pretty(err));
@@ -44,14 +47,40 @@ static bool next_chunk(VsmLoadChannel *channel, Error **errp)
         return false;
     }
     if (!chunk) {
+        channel->ended = true;
         return true;
     }
-    if (!vsm_recheck_check(channel->recheck, channel->n_chunks, chunk,
+    if (!vsm_recheck_begin(channel->recheck, channel->n_chunks, chunk,
                            &channel->error)) {
         error_setg(errp, "%s", channel->error->message);
         return false;
     }
     channel->n_chunks++;
+    g_queue_push_tail(&channel->checking, g_steal_pointer(&chunk));
+    return true;
+}
+
+/* Makes @chunk the next one; at the end it stays NULL.  */
+static bool next_chunk(VsmLoadChannel *channel, Error **errp)
+{
+    g_autoptr(GBytes) chunk = NULL;
+
+    g_clear_pointer(&channel->chunk, g_bytes_unref);
+    channel->used = 0;
+    while (!channel->ended && channel->checking.length < CHECKED_AHEAD &&
+           (!channel->checking.length || vsm_reader_ready(channel->reader))) {
+        if (!read_ahead(channel, errp)) {
+            return false;
+        }
+    }
+    chunk = g_queue_pop_head(&channel->checking);
+    if (!chunk) {
+        return true;
+    }
+    if (!vsm_recheck_end(channel->recheck, &channel->error)) {
+        error_setg(errp, "%s", channel->error->message);
+        return false;
+    }
     channel->chunk = g_steal_pointer(&chunk);
     return true;
 }
@@ -122,7 +151,7 @@ QIOChannel *vsm_load_channel_new(BlockDriverState *bs,
     VsmLoadChannel *channel =
         VSM_LOAD_CHANNEL(object_new(TYPE_VSM_LOAD_CHANNEL));
 
-    channel->reader = vsm_reader_new(bs, snapshot_id, bytes);
+    channel->reader = vsm_reader_new(bs, snapshot_id, bytes, CHECKED_AHEAD + 1);
     channel->recheck = recheck;
     return QIO_CHANNEL(channel);
 }
@@ -134,6 +163,7 @@ const GError *vsm_load_channel_error(QIOChannel *ioc)
 
 static void vsm_load_channel_init(Object *obj)
 {
+    g_queue_init(&VSM_LOAD_CHANNEL(obj)->checking);
 }
 
 static void vsm_load_channel_finalize(Object *obj)
@@ -142,6 +172,7 @@ static void vsm_load_channel_finalize(Object *obj)
 
     g_clear_pointer(&channel->reader, vsm_reader_free);
     g_clear_pointer(&channel->chunk, g_bytes_unref);
+    g_queue_clear_full(&channel->checking, (GDestroyNotify)g_bytes_unref);
     g_clear_error(&channel->error);
 }
 

@@ -231,6 +231,11 @@ static VsmAttester *open_attester(VsmManager *m, GError **error)
     return vsm_local_attester_new(host, m->uuid, g_steal_pointer(&hypervisor));
 }
 
+unsigned vsm_hashing_chunks(VsmManager *m)
+{
+    return MAX(8, 2 * vsm_pool_threads(m->pool));
+}
+
 static VsmPool *open_pool(VsmManager *m, GError **error)
 {
     static const VsmHashBackend backends[VSM_HASH__MAX] = {

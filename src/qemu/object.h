@@ -122,6 +122,9 @@ void vsm_op_refused(VsmManager *m, bool changed, const Error *err);
 void vsm_fail(VsmManager *m, int code, Error **errp, const char *fmt, ...)
     G_GNUC_PRINTF(4, 5);
 
+/* Chunks that may be in memory to be hashed: enough for all workers.  */
+unsigned vsm_hashing_chunks(VsmManager *m);
+
 /*
  * Fills @vm with the VM's present description, borrowed from @m, but for the
  * configuration text, which is (transfer full) the return value: workers read

@@ -1,10 +1,10 @@
 /*
  * The first pass over a stored snapshot: every byte is compared
  *
- * Hashing, and waiting for it, happen in worker threads, without the BQL.  In a
- * job the guest runs on meanwhile.  In a hook of loadvm or snapshot-load the
- * main thread waits with the BQL held: the guest is not stopped, but a vCPU
- * that needs the BQL waits too, and so do the monitors.
+ * Hashing happens in libvsm's threads, without the BQL.  In a job the guest
+ * runs on meanwhile.  In a hook of loadvm or snapshot-load the main thread
+ * waits with the BQL held: the guest is not stopped, but a vCPU that needs the
+ * BQL waits too, and so do the monitors.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,6 +13,7 @@
 #include "block/block_int.h"
 #include "qapi/error.h"
 #include "qemu/coroutine.h"
+#include "qemu/main-loop.h"
 #include "qemu/timer.h"
 #include "call.h"
 #include "pass.h"
@@ -20,30 +21,40 @@
 #include "trace.h"
 
 #define DRAINED_POLL_MS 10
-
-typedef struct Feed {
-    VsmCheck *check;
-    GBytes *chunk;
-    uint64_t index;
-    bool recheck;
-} Feed;
-
-static bool feed_worker(void *opaque, GError **error)
-{
-    Feed *feed = opaque;
-
-    if (feed->recheck && !vsm_recheck_add(vsm_check_recheck(feed->check),
-                                          feed->index, feed->chunk, error)) {
-        return false;
-    }
-    return vsm_stream_feed(vsm_check_stream(feed->check), feed->chunk, error);
-}
+#define CHUNKS_A_TURN 4
 
 static bool finish_worker(void *opaque, GError **error)
 {
-    Feed *feed = opaque;
+    return vsm_stream_finish(vsm_check_stream(opaque), error);
+}
 
-    return vsm_stream_finish(vsm_check_stream(feed->check), error);
+/* Begins to hash the chunk; it waits for nothing but a worker's next task.  */
+static bool feed(VsmManager *m,
+                 VsmCheck *check,
+                 uint64_t index,
+                 GBytes *chunk,
+                 bool recheck,
+                 Error **errp)
+{
+    GError *error = NULL;
+
+    if ((!recheck ||
+         vsm_recheck_add(vsm_check_recheck(check), index, chunk, &error)) &&
+        vsm_stream_feed(vsm_check_stream(check), chunk, &error)) {
+        return true;
+    }
+    m->op.code = error->code;
+    vsm_error_convert(errp, error);
+    return false;
+}
+
+/* Lets everything else have its turn where the pages come from memory.  */
+static void breathe(uint64_t index)
+{
+    if (index % CHUNKS_A_TURN == 0 && qemu_in_coroutine()) {
+        aio_co_schedule(qemu_get_current_aio_context(), qemu_coroutine_self());
+        qemu_coroutine_yield();
+    }
 }
 
 /*
@@ -66,11 +77,11 @@ static bool pass(VsmManager *m,
                  Error **errp)
 {
     uint64_t bytes = vsm_check_record(check)->container.vmstate_bytes;
-    g_autoptr(VsmReader) reader = vsm_reader_new(bs, snapshot_id, bytes);
-    Feed feed = {.check = check, .recheck = recheck};
+    g_autoptr(VsmReader) reader =
+        vsm_reader_new(bs, snapshot_id, bytes, vsm_hashing_chunks(m));
 
     trace_vsm_pass(snapshot_id, bytes);
-    for (;; feed.index++) {
+    for (uint64_t index = 0;; index++) {
         Error *err = NULL;
         g_autoptr(GBytes) chunk = NULL;
 
@@ -79,6 +90,7 @@ static bool pass(VsmManager *m,
             vsm_fail(m, VSM_ERROR_CANCELLED, errp, "Cancelled");
             return false;
         }
+        breathe(index);
         chunk = vsm_reader_next(reader, &err);
         if (err) {
             m->op.code = VSM_ERROR_STORE;
@@ -88,12 +100,11 @@ static bool pass(VsmManager *m,
         if (!chunk) {
             break;
         }
-        feed.chunk = chunk;
-        if (!vsm_work(m, feed_worker, &feed, errp)) {
+        if (!feed(m, check, index, chunk, recheck, errp)) {
             return false;
         }
     }
-    return vsm_work(m, finish_worker, &feed, errp);
+    return vsm_work(m, finish_worker, check, errp);
 }
 
 bool vsm_pass(VsmManager *m,

@@ -2,7 +2,7 @@
  * Reads a snapshot's stored stream in order, far ahead
  *
  * Stock QEMU reads 32 KiB at a time and waits for each.  Here up to
- * READS_IN_FLIGHT requests of a whole chunk are under way, each a coroutine of
+ * VSM_IO_IN_FLIGHT requests of a whole chunk are under way, each a coroutine of
  * the main context.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -13,11 +13,10 @@
 #include "block/block-io.h"
 #include "qapi/error.h"
 #include "qemu/coroutine.h"
+#include "qemu/main-loop.h"
 #include "buffer.h"
 #include "reader.h"
 #include <vsm/stream.h>
-
-#define READS_IN_FLIGHT 16 /* more gave nothing, fewer cost time */
 
 typedef struct Read {
     VsmReader *reader;
@@ -65,13 +64,18 @@ static void coroutine_fn read_entry(void *opaque)
 
 static void start_reads(VsmReader *reader)
 {
-    while (reader->reads.length < READS_IN_FLIGHT &&
+    while (reader->reads.length < VSM_IO_IN_FLIGHT &&
            reader->next < reader->bytes) {
-        Read *read = g_new0(Read, 1);
+        VsmBuffer *buffer = vsm_buffer_try_get(reader->buffers);
+        Read *read;
 
+        if (!buffer) {
+            break; /* hashing is behind */
+        }
+        read = g_new0(Read, 1);
         read->reader = reader;
         read->offset = reader->next;
-        read->buffer = vsm_buffer_get(reader->buffers);
+        read->buffer = buffer;
         read->buffer->bytes =
             MIN(VSM_CHUNK_BYTES, reader->bytes - reader->next);
         reader->next += read->buffer->bytes;
@@ -93,8 +97,10 @@ static void start_reads(VsmReader *reader)
         }                                                                      \
     } while (0)
 
-VsmReader *
-vsm_reader_new(BlockDriverState *bs, const char *snapshot_id, uint64_t bytes)
+VsmReader *vsm_reader_new(BlockDriverState *bs,
+                          const char *snapshot_id,
+                          uint64_t bytes,
+                          unsigned hashing)
 {
     VsmReader *reader = g_new0(VsmReader, 1);
 
@@ -102,7 +108,7 @@ vsm_reader_new(BlockDriverState *bs, const char *snapshot_id, uint64_t bytes)
     reader->bs = bs;
     reader->snapshot_id = g_strdup(snapshot_id);
     reader->bytes = bytes;
-    reader->buffers = vsm_buffer_pool_new(bs);
+    reader->buffers = vsm_buffer_pool_new(bs, hashing);
     g_queue_init(&reader->reads);
     return reader;
 }
@@ -113,6 +119,10 @@ GBytes *vsm_reader_next(VsmReader *reader, Error **errp)
     Read *read;
 
     start_reads(reader);
+    while (!reader->reads.length && reader->next < reader->bytes) {
+        vsm_buffer_wait(reader->buffers);
+        start_reads(reader);
+    }
     read = g_queue_peek_head(&reader->reads);
     if (!read) {
         return NULL;
@@ -130,6 +140,17 @@ GBytes *vsm_reader_next(VsmReader *reader, Error **errp)
     g_free(read);
     start_reads(reader);
     return bytes;
+}
+
+bool vsm_reader_ready(VsmReader *reader)
+{
+    Read *read;
+
+    /* Takes what is complete, or nothing further would be read meanwhile.  */
+    aio_poll(qemu_get_aio_context(), false);
+    start_reads(reader);
+    read = g_queue_peek_head(&reader->reads);
+    return read ? read->done : reader->next == reader->bytes;
 }
 
 void vsm_reader_free(VsmReader *reader)

@@ -16,9 +16,19 @@ typedef struct VsmReader VsmReader;
  * @bs: node that holds the stream; a reference is held
  * @snapshot_id: its entry; the disks need not have gone back to it
  * @bytes: length of the stream
+ * @hashing: chunks that the caller may keep besides those being read
  */
-VsmReader *
-vsm_reader_new(BlockDriverState *bs, const char *snapshot_id, uint64_t bytes);
+VsmReader *vsm_reader_new(BlockDriverState *bs,
+                          const char *snapshot_id,
+                          uint64_t bytes,
+                          unsigned hashing);
+
+/**
+ * vsm_reader_ready:
+ *
+ * Whether vsm_reader_next() would return at once.  Not in a coroutine.
+ */
+bool vsm_reader_ready(VsmReader *reader);
 
 /**
  * vsm_reader_next:

@@ -16,7 +16,6 @@
 #include "buffer.h"
 #include "channel.h"
 
-#define WRITES_IN_FLIGHT 16
 /*
  * Written back early, so that little is left for the flush at the end, when
  * the VM is paused; bytes.
@@ -83,7 +82,7 @@ static void start_write(VsmSaveChannel *channel, GBytes *bytes, uint64_t offset)
 {
     Write *write = g_new(Write, 1);
 
-    AIO_WAIT_WHILE(NULL, channel->in_flight >= WRITES_IN_FLIGHT);
+    AIO_WAIT_WHILE(NULL, channel->in_flight >= VSM_IO_IN_FLIGHT);
     *write = (Write){channel, bytes ? g_bytes_ref(bytes) : NULL, offset};
     channel->in_flight++;
     qemu_coroutine_enter(qemu_coroutine_create(write_entry, write));
@@ -112,7 +111,9 @@ static void append(VsmSaveChannel *channel, const uint8_t *data, size_t bytes)
         size_t part;
 
         if (!buffer) {
-            buffer = vsm_buffer_get(channel->buffers);
+            while (!(buffer = vsm_buffer_try_get(channel->buffers))) {
+                vsm_buffer_wait(channel->buffers);
+            }
             channel->filling = buffer;
         }
         part = MIN(bytes, VSM_CHUNK_BYTES - buffer->bytes);
@@ -222,8 +223,10 @@ static int save_close(QIOChannel *ioc, Error **errp)
     return 0;
 }
 
-QIOChannel *
-vsm_save_channel_new(BlockDriverState *bs, VsmRam *ram, VsmStream *stream)
+QIOChannel *vsm_save_channel_new(BlockDriverState *bs,
+                                 VsmRam *ram,
+                                 VsmStream *stream,
+                                 unsigned hashing)
 {
     VsmSaveChannel *channel =
         VSM_SAVE_CHANNEL(object_new(TYPE_VSM_SAVE_CHANNEL));
@@ -232,7 +235,7 @@ vsm_save_channel_new(BlockDriverState *bs, VsmRam *ram, VsmStream *stream)
     channel->bs = bs;
     channel->ram = ram;
     channel->stream = stream;
-    channel->buffers = vsm_buffer_pool_new(bs);
+    channel->buffers = vsm_buffer_pool_new(bs, hashing);
     return QIO_CHANNEL(channel);
 }
 

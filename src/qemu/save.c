@@ -193,7 +193,8 @@ QIOChannel *vsm_save_wrap(VsmManager *m, BlockDriverState *bs, Error **errp)
         return NULL;
     }
     save->channel =
-        vsm_save_channel_new(bs, save->ram, vsm_sealing_stream(save->sealing));
+        vsm_save_channel_new(bs, save->ram, vsm_sealing_stream(save->sealing),
+                             vsm_hashing_chunks(m));
     return QIO_CHANNEL(object_ref(OBJECT(save->channel)));
 }
 
