@@ -153,6 +153,96 @@ bool vsm_host_snapshot_evidence(VsmHost *host,
                                 char **ret_json,
                                 GError **error);
 
+/* --- The operator's word (docs/host-updates.md) ----------------------- */
+
+/*
+ * Each act begins with a request, opaque bytes that vsmctl or the operator's
+ * machine reads and signs (vsm/operator.h), and is done by the finish with that
+ * signature: exactly what was asked for, once.  One request waits at a time
+ * (BUSY), for 10 minutes (STALE).  Without an operator's key at set-up:
+ * UNSUPPORTED.  A wrong signature: SIGNATURE, the request goes on waiting.
+ * Any thread.
+ */
+
+/**
+ * vsm_host_boot_state:
+ * @ret: (out) (transfer full): "(sba(xsuay)(suay))": boot policy ("frozen" or
+ *       "operator"); whether the current state is approved; approved states,
+ *       the latest first: {when, seconds since 1970; PCR bank; bit mask; values
+ *       ascending, without gaps}; the current state
+ */
+bool vsm_host_boot_state(VsmHost *host, GVariant **ret, GError **error);
+
+/**
+ * vsm_host_approve_begin:
+ * @states: (nullable): "a(suay)": bank, mask, values of each state to approve;
+ *          NULL or empty: the current one
+ * @keep: how many of the states that are approved now stay so, the latest
+ *        first; all others are approved no more
+ * @ret_request: (out) (transfer full)
+ *
+ * At most 8 states in all.  Errors: INVALID, BOOT (a state that was not
+ * measured).  The TPM keeps a session open until the finish.
+ */
+bool vsm_host_approve_begin(VsmHost *host,
+                            GVariant *states,
+                            guint keep,
+                            GBytes **ret_request,
+                            GError **error);
+
+/**
+ * vsm_host_revoke_begin:
+ * @number: of an approved state as vsm_host_boot_state() lists them, from 1;
+ *          G_MAXUINT32: all
+ */
+bool vsm_host_revoke_begin(VsmHost *host,
+                           guint number,
+                           GBytes **ret_request,
+                           GError **error);
+
+/**
+ * vsm_host_approve_finish:
+ * @signature: DER, over vsm_operator_to_sign() of the request
+ *
+ * One NV write: all snapshots are usable in the approved states, and in no
+ * other; nothing is sealed again.  IN_DOUBT: the TPM's answer was lost.
+ */
+bool vsm_host_approve_finish(VsmHost *host, GBytes *signature, GError **error);
+
+/**
+ * vsm_host_reseal_begin:
+ * @uuid: of the VM
+ * @snapshots: (nullable): which, as they are asked for; NULL or empty: all
+ * @hypervisor: digest of the hypervisor's files from now on
+ * @config: canonical configuration text from now on
+ *
+ * Errors: NOT_FOUND, TAMPERED, BOOT (the boot must be approved), LIMIT.
+ */
+bool vsm_host_reseal_begin(VsmHost *host,
+                           const char *uuid,
+                           const char *const *snapshots,
+                           const VsmDigest *hypervisor,
+                           const char *config,
+                           GBytes **ret_request,
+                           GError **error);
+
+/**
+ * vsm_host_reseal_finish:
+ * @ret_n: (out) (optional): how many snapshots
+ *
+ * Unseals each digest under what held at its seal, seals it under the new
+ * hypervisor and configuration, and commits all as one.  STALE: snapshots were
+ * made or removed since the begin.  On any error but IN_DOUBT all are as
+ * before.
+ */
+bool vsm_host_reseal_finish(VsmHost *host,
+                            GBytes *signature,
+                            guint *ret_n,
+                            GError **error);
+
+/* Drops the request that waits; harmless without one. */
+void vsm_host_operator_abort(VsmHost *host);
+
 typedef struct _VsmHypervisor VsmHypervisor;
 
 /**

@@ -47,6 +47,8 @@
 #define VSM_JWK_BYTES_MAX 1024u
 #define VSM_FINDINGS_MAX 256u /* ranges or sections in one answer */
 #define VSM_DISKS_MAX 64u
+#define VSM_RESEAL_MAX 128u /* in one request, which each metadata keeps */
+#define VSM_SIGNATURE_DER_BYTES_MAX 128u /* ECDSA over P-384: at most 104 */
 
 /* State. */
 #define VSM_BLOCKS_MAX 1024u /* RAM blocks; QEMU has some 10 to 300 */

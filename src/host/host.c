@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "host/hostfile.h"
 #include "host/internal.h"
+#include "host/pending.h"
 #include "host/secret.h"
 #include "report/trust.h"
 
@@ -27,6 +28,10 @@ static void vsm_host_finalize(GObject *object)
 {
     VsmHost *host = VSM_HOST(object);
 
+    if (host->tpm) {
+        vsm_pending_clear(host);
+    }
+    g_clear_pointer(&host->approved, g_array_unref);
     g_clear_pointer(&host->tpm, vsm_tpm_free);
     g_clear_pointer(&host->secret, vsm_secret_free);
     g_clear_pointer(&host->ak, vsm_key_free);
@@ -301,8 +306,8 @@ VsmHost *vsm_host_open_with_tpm(const VsmHostOptions *options,
     }
     if (!host->tpm ||
         !open_keys(host, &file, options->operator_key_path, error) ||
-        !load_ak(host, error) || !vsm_host_recover(host, error) ||
-        !drop_all_unfinished(host, error)) {
+        !load_ak(host, error) || !vsm_host_approved_load(host, error) ||
+        !vsm_host_recover(host, error) || !drop_all_unfinished(host, error)) {
         return NULL;
     }
     return g_steal_pointer(&host);

@@ -10,6 +10,7 @@
 #include "crypto/keys.h"
 #include "crypto/secret.h"
 #include "host/budget.h"
+#include "host/operator.h"
 #include "store/catalogue.h"
 #include "store/record.h"
 #include "tpm/keys.h"
@@ -24,6 +25,25 @@
 #define VSM_STORE_BUDGET "budget"
 #define VSM_FILE_METADATA "metadata"
 #define VSM_FILE_SIGNATURE "signature"
+
+/* A boot state that the operator approved; @time is a note. */
+typedef struct {
+    gint64 time;
+    VsmTpmPcrs pcrs;
+} VsmApproved;
+
+/**
+ * VsmPending: what waits for the operator's signature; pending.h
+ * @states: approve: of VsmApproved, the list behind the request
+ * @config: reseal: the new configuration text
+ */
+typedef struct {
+    VsmOperatorRequest *request;
+    GBytes *bytes; /* @request as it went out; NULL: nothing waits */
+    gint64 lapses_us; /* monotonic */
+    GArray *states;
+    char *config;
+} VsmPending;
 
 struct _VsmHost {
     GObject parent;
@@ -45,6 +65,8 @@ struct _VsmHost {
     VsmDigest value; /* of the commit index after @catalogue */
     bool in_doubt; /* the files and the index must be read again */
     VsmBudget budget;
+    GArray *approved; /* of VsmApproved, the latest first */
+    VsmPending pending;
     char *last_error;
 };
 

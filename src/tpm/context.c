@@ -328,6 +328,7 @@ VsmTpm *vsm_tpm_open_over(const char *tcti,
     tpm->text = g_strdup(tcti);
     tpm->command_ms = command_ms ?: VSM_TPM_COMMAND_MS;
     tpm->commit_session.tr = ESYS_TR_NONE;
+    tpm->approval.tr = ESYS_TR_NONE;
     if (transport) {
         tpm->transport = *transport;
         tpm->own_transport = true;
@@ -356,6 +357,7 @@ void vsm_tpm_free(VsmTpm *tpm)
     }
     vsm_secret_free(tpm->snapshot_auth);
     g_clear_pointer(&tpm->keys, vsm_tpm_keys_free);
+    g_free(tpm->approved);
     g_free(tpm->description);
     g_free(tpm->text);
     g_rec_mutex_clear(&tpm->mutex);

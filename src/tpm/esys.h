@@ -61,6 +61,11 @@ struct VsmTpm {
     VsmSecret *auth[VSM_TPM_FIXED]; /* auth values; NULL: empty */
     VsmSecret *snapshot_auth; /* of SSK and sealed digest */
 
+    /* What the operator approved, as far as is known; see approve.h. */
+    VsmTpmPcrs *approved;
+    guint n_approved;
+    VsmTpmHandle approval; /* the policy session of an approval under way */
+
     /* Between NV_Certify and NV_Extend under one lock: saves a session. */
     VsmTpmHandle commit_session;
 };

@@ -149,6 +149,53 @@ char *vsm_tpm_pcrs_differ(const VsmTpmPcrs *a, const VsmTpmPcrs *b)
     return g_strdup(text->str);
 }
 
+guint vsm_tpm_pcrs_distance(const VsmTpmPcrs *a, const VsmTpmPcrs *b)
+{
+    guint n = 0;
+
+    if (a->bank != b->bank || a->mask != b->mask) {
+        return VSM_TPM_PCRS;
+    }
+    for (guint pcr = 0; pcr < VSM_TPM_PCRS; pcr++) {
+        n += has_pcr(a, pcr) &&
+             memcmp(a->value[pcr], b->value[pcr], vsm_tpm_bank_bytes(a->bank));
+    }
+    return n;
+}
+
+/* As many bytes of a value as tell two apart for a reader. */
+#define SHOWN_BYTES 8
+
+static void append_hex(GString *text, const guint8 *value)
+{
+    for (guint i = 0; i < SHOWN_BYTES; i++) {
+        g_string_append_printf(text, "%02x", value[i]);
+    }
+    g_string_append(text, "...");
+}
+
+char *vsm_tpm_pcrs_changes(const VsmTpmPcrs *was, const VsmTpmPcrs *is)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    if (was->bank != is->bank || was->mask != is->mask) {
+        return vsm_tpm_pcrs_differ(is, was);
+    }
+    for (guint pcr = 0; pcr < VSM_TPM_PCRS; pcr++) {
+        if (!has_pcr(was, pcr) || !memcmp(was->value[pcr], is->value[pcr],
+                                          vsm_tpm_bank_bytes(was->bank))) {
+            continue;
+        }
+        g_string_append_printf(text, "%sPCR %u (%s): was ",
+                               text->len ? "; " : "", pcr,
+                               vsm_tpm_bank_name(was->bank));
+        append_hex(text, was->value[pcr]);
+        g_string_append(text, ", is ");
+        append_hex(text, is->value[pcr]);
+    }
+    return text->len ? g_strdup(text->str) : NULL;
+}
+
 void vsm_tpm_pcrs_digest(const VsmTpmPcrs *pcrs, guint16 hash, guint8 *ret)
 {
     g_autoptr(GChecksum) sum = hash_new(hash);
@@ -254,6 +301,53 @@ void vsm_tpm_policy_boot(const VsmTpmPcrs *boot, VsmTpmPolicy *ret)
 {
     *ret = (VsmTpmPolicy){0};
     vsm_tpm_policy_pcr(ret, boot);
+}
+
+void vsm_tpm_policy_states(const VsmTpmPcrs *states, guint n, VsmTpmPolicy *ret)
+{
+    static const char none[] = "VSM-NO-BOOT-STATE-1";
+    VsmTpmPolicy policy = {0};
+    g_autoptr(GChecksum) sum = NULL;
+
+    g_assert(n <= VSM_TPM_STATES_MAX);
+    if (n == 1) {
+        vsm_tpm_policy_boot(states, ret);
+        return;
+    }
+    if (n == 0) {
+        sum = hash_new(VSM_TPM_BANK_SHA256);
+        g_checksum_update(sum, (const guint8 *)none, sizeof(none) - 1);
+    } else {
+        /* PolicyOR begins anew: zero bytes, command, all branches. */
+        sum = policy_begin(&policy, TPM2_CC_PolicyOR);
+        for (guint i = 0; i < n; i++) {
+            vsm_tpm_policy_boot(&states[i], &policy);
+            g_checksum_update(sum, policy.b, sizeof(policy.b));
+        }
+    }
+    hash_end(sum, ret->b, sizeof(ret->b));
+}
+
+static void hash_u16(GChecksum *sum, guint16 value)
+{
+    guint16 be = GUINT16_TO_BE(value);
+
+    g_checksum_update(sum, (const guint8 *)&be, sizeof(be));
+}
+
+void vsm_tpm_approval_hash(GBytes *index_name,
+                           GBytes *contents,
+                           guint8 ret[VSM_TPM_POLICY_BYTES])
+{
+    g_autoptr(GChecksum) sum = hash_new(VSM_TPM_BANK_SHA256);
+
+    hash_u32(sum, TPM2_CC_NV_Write);
+    hash_bytes(sum, index_name); /* authHandle: the index itself */
+    hash_bytes(sum, index_name);
+    hash_u16(sum, g_bytes_get_size(contents)); /* TPM2B_MAX_NV_BUFFER */
+    hash_bytes(sum, contents);
+    hash_u16(sum, 0); /* offset */
+    hash_end(sum, ret, VSM_TPM_POLICY_BYTES);
 }
 
 void vsm_tpm_policy_sealed(const VsmTpmPcrs *boot,

@@ -67,6 +67,17 @@ bool vsm_tpm_pcrs_zero(const VsmTpmPcrs *pcrs);
 char *vsm_tpm_pcrs_differ(const VsmTpmPcrs *a, const VsmTpmPcrs *b);
 
 /**
+ * vsm_tpm_pcrs_changes:
+ *
+ * The same with the values: "PCR 4 (sha384): was 0011..., is 8899...", the
+ * first bytes of each; NULL when all is equal.
+ */
+char *vsm_tpm_pcrs_changes(const VsmTpmPcrs *was, const VsmTpmPcrs *is);
+
+/* How many PCRs differ; all 24 when bank or mask do. */
+guint vsm_tpm_pcrs_distance(const VsmTpmPcrs *a, const VsmTpmPcrs *b);
+
+/**
  * vsm_tpm_pcrs_digest:
  * @hash: VSM_TPM_BANK_* as hash: SHA-256 in policies; in a quote the hash of
  *        the AK's scheme
@@ -121,6 +132,32 @@ void vsm_tpm_policy_sealed(const VsmTpmPcrs *boot,
 
 /* What an operator approves: PolicyPCR(boot) alone. */
 void vsm_tpm_policy_boot(const VsmTpmPcrs *boot, VsmTpmPolicy *ret);
+
+/* Boot states that may be approved at once: TPM2_PolicyOR takes eight. */
+#define VSM_TPM_STATES_MAX 8
+
+/**
+ * vsm_tpm_policy_states:
+ * @n: 0 to VSM_TPM_STATES_MAX
+ *
+ * The digest that the boot-policy index must hold so that exactly these states
+ * are approved: PolicyPCR of the only one, or PolicyOR of their PolicyPCRs.
+ * Without a state: SHA-256("VSM-NO-BOOT-STATE-1"), which no policy session has.
+ */
+void vsm_tpm_policy_states(const VsmTpmPcrs *states,
+                           guint n,
+                           VsmTpmPolicy *ret);
+
+/**
+ * vsm_tpm_approval_hash:
+ * @index_name: Name of the boot-policy index as it is now
+ * @contents: what NV_Write shall write, at offset 0
+ *
+ * cpHash (SHA-256) of that NV_Write: TPM 2.0 Part 1, "cpHash".
+ */
+void vsm_tpm_approval_hash(GBytes *index_name,
+                           GBytes *contents,
+                           guint8 ret[VSM_TPM_POLICY_BYTES]);
 
 /* Contents of the boot-policy index: TPMI_ALG_HASH and @policy: 34 bytes. */
 GBytes *vsm_tpm_policy_to_index(const VsmTpmPolicy *policy);

@@ -6,6 +6,7 @@
 #include "tpm/policy.h"
 
 #include <string.h>
+#include "tpm/approve.h"
 #include "tpm/policy-run.h"
 #include "tpm/templates.h"
 
@@ -154,42 +155,44 @@ bool vsm_tpm_read_boot(
 
 /* --- Approval --------------------------------------------------------- */
 
-static bool not_approved(GError **error)
+static bool not_approved(VsmTpm *tpm, const VsmTpmPcrs *boot, GError **error)
 {
-    g_set_error(error, VSM_ERROR, VSM_ERROR_BOOT,
-                "the operator has not approved this boot state: PolicyPCR of "
-                "the boot PCRs is not in the boot-policy index; approve it "
-                "(vsmctl policy approve), or boot the approved one");
+    g_autofree char *changes = vsm_tpm_approved_nearest(tpm, boot);
+
+    if (changes) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_BOOT,
+                    "the operator has not approved this boot state: %s; if "
+                    "this is an intended update, approve it (vsmctl policy "
+                    "approve --current), else boot the approved state",
+                    changes);
+    } else {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_BOOT,
+                    "the operator has not approved this boot state: no "
+                    "approved state is known; approve it (vsmctl policy "
+                    "approve --current)");
+    }
     return false;
 }
 
 static bool check_index(VsmTpm *tpm, const VsmTpmPcrs *boot, GError **error)
 {
-    g_auto(VsmTpmHandle) session = VSM_TPM_NO_HANDLE;
-    g_autofree TPM2B_MAX_NV_BUFFER *data = NULL;
     g_autoptr(GBytes) wanted = NULL;
     g_autoptr(GBytes) held = NULL;
-    ESYS_TR index = tpm->fixed[VSM_TPM_BOOT_INDEX];
     VsmTpmPolicy policy;
-    TSS2_RC rc;
 
-    if (!vsm_tpm_session_hmac(tpm, false, &session, error)) {
+    if (!vsm_tpm_boot_index_read(tpm, &held, error)) {
         return false;
     }
-    rc = Esys_NV_Read(tpm->esys, index, index,
-                      vsm_tpm_use(&session, VSM_TPM_LAST), ESYS_TR_NONE,
-                      ESYS_TR_NONE, VSM_TPM_BOOT_INDEX_BYTES, 0, &data);
-    if (vsm_tpm_is(rc, TPM2_RC_NV_UNINITIALIZED)) {
-        return not_approved(error);
+    if (!held) {
+        return not_approved(tpm, boot, error);
     }
-    if (!vsm_tpm_ok(tpm, rc, "read the boot-policy index", error)) {
-        return false;
+    if (vsm_tpm_approved_has(tpm, boot)) {
+        vsm_tpm_policy_states(tpm->approved, tpm->n_approved, &policy);
+    } else {
+        vsm_tpm_policy_boot(boot, &policy);
     }
-    vsm_tpm_used_up(&session);
-    vsm_tpm_policy_boot(boot, &policy);
     wanted = vsm_tpm_policy_to_index(&policy);
-    held = g_bytes_new(data->buffer, data->size);
-    return g_bytes_equal(wanted, held) || not_approved(error);
+    return g_bytes_equal(wanted, held) || not_approved(tpm, boot, error);
 }
 
 bool vsm_tpm_boot_check(VsmTpm *tpm,
@@ -206,12 +209,13 @@ bool vsm_tpm_boot_check(VsmTpm *tpm,
     if (tpm->keys->boot_index) {
         return check_index(tpm, boot, error);
     }
-    differ = sealed ? vsm_tpm_pcrs_differ(boot, sealed) : NULL;
+    differ = sealed ? vsm_tpm_pcrs_changes(sealed, boot) : NULL;
     if (differ) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_BOOT,
                     "the host was booted differently when this snapshot was "
                     "sealed: %s; boot that state, or take a new snapshot "
-                    "(boot policy is frozen: no operator key)",
+                    "(boot policy is frozen: set up without an operator's "
+                    "key, so no update can be approved)",
                     differ);
         return false;
     }
@@ -266,6 +270,22 @@ static TSS2_RC policy_pcr(VsmTpm *tpm, ESYS_TR policy, const VsmTpmPcrs *pcrs)
                           ESYS_TR_NONE, &expected, &selection);
 }
 
+/* Where several states are approved: is this one of them? */
+static TSS2_RC policy_or(VsmTpm *tpm, ESYS_TR policy)
+{
+    TPML_DIGEST branches = {.count = tpm->n_approved};
+
+    for (guint i = 0; i < tpm->n_approved; i++) {
+        VsmTpmPolicy branch;
+
+        vsm_tpm_policy_boot(&tpm->approved[i], &branch);
+        branches.digests[i].size = sizeof(branch.b);
+        memcpy(branches.digests[i].buffer, branch.b, sizeof(branch.b));
+    }
+    return Esys_PolicyOR(tpm->esys, policy, ESYS_TR_NONE, ESYS_TR_NONE,
+                         ESYS_TR_NONE, &branches);
+}
+
 /* The boot part; @session gives the authorisation to read the index. */
 static VsmTpmRun run_boot(VsmTpm *tpm,
                           ESYS_TR policy,
@@ -293,12 +313,17 @@ static VsmTpmRun run_boot(VsmTpm *tpm,
     if (!tpm->keys->boot_index) {
         return VSM_TPM_RUN_DONE;
     }
-    rc = Esys_PolicyAuthorizeNV(tpm->esys, index, index, policy,
-                                vsm_tpm_use(session, VSM_TPM_PLAIN),
-                                ESYS_TR_NONE, ESYS_TR_NONE);
+    if (tpm->n_approved > 1) {
+        rc = policy_or(tpm, policy);
+    }
+    if (rc == TSS2_RC_SUCCESS) {
+        rc = Esys_PolicyAuthorizeNV(tpm->esys, index, index, policy,
+                                    vsm_tpm_use(session, VSM_TPM_PLAIN),
+                                    ESYS_TR_NONE, ESYS_TR_NONE);
+    }
     if (vsm_tpm_is(rc, TPM2_RC_POLICY_FAIL) || vsm_tpm_is(rc, TPM2_RC_VALUE) ||
         vsm_tpm_is(rc, TPM2_RC_NV_UNINITIALIZED)) {
-        not_approved(error);
+        not_approved(tpm, boot, error);
         return VSM_TPM_RUN_FAILED;
     }
     return vsm_tpm_ok(tpm, rc, "check the boot's approval", error)

@@ -77,7 +77,7 @@ void store_reopen(Store *store)
     g_assert_no_error(error);
 }
 
-Store *store_new(void)
+static Store *new_store(const char *curve)
 {
     Store *store = g_new0(Store, 1);
     g_autoptr(GError) error = NULL;
@@ -98,12 +98,64 @@ Store *store_new(void)
     store->options.nv_burst = 100000;
     store->vm = fake_vm_new();
     store->options.allow_unmeasured_boot = false;
+    if (curve) {
+        store_make_operator(store, curve, "operator");
+        store->operator_public =
+            g_build_filename(store->dir, "operator.pub", NULL);
+        store->options.operator_key_path = store->operator_public;
+    }
     store_open(store, &error);
     g_assert_no_error(error);
     for (guint8 pcr = 0; pcr < 8; pcr++) {
         tap_extend_pcr(store->tap, pcr);
     }
     return store;
+}
+
+Store *store_new(void)
+{
+    return new_store(NULL);
+}
+
+Store *store_new_operator(const char *curve)
+{
+    return new_store(curve);
+}
+
+void store_make_operator(Store *store, const char *curve, const char *name)
+{
+    g_autofree char *line =
+        g_strdup_printf("cd ${S%%/state}; openssl ecparam -name %s -genkey "
+                        "-noout -out %s.key; openssl ec -in %s.key -pubout "
+                        "-out %s.pub 2>/dev/null",
+                        curve, name, name, name);
+
+    store_shell(store, line);
+}
+
+GBytes *store_sign(Store *store, GBytes *request, const char *name)
+{
+    g_autofree char *file = g_strconcat(name, ".key", NULL);
+    g_autofree char *key = g_build_filename(store->dir, file, NULL);
+    g_autoptr(GError) error = NULL;
+    GBytes *signature = NULL;
+
+    vsm_operator_sign(request, key, &signature, &error);
+    g_assert_no_error(error);
+    return signature;
+}
+
+void store_approve(Store *store, guint keep)
+{
+    g_autoptr(GBytes) request = NULL;
+    g_autoptr(GBytes) signature = NULL;
+    g_autoptr(GError) error = NULL;
+
+    vsm_host_approve_begin(store->host, NULL, keep, &request, &error);
+    g_assert_no_error(error);
+    signature = store_sign(store, request, "operator");
+    vsm_host_approve_finish(store->host, signature, &error);
+    g_assert_no_error(error);
 }
 
 void store_free(Store *store)
@@ -120,6 +172,7 @@ void store_free(Store *store)
     g_free(store->secret);
     g_free(store->socket);
     g_free(store->proc);
+    g_free(store->operator_public);
     g_free(store);
 }
 

@@ -13,6 +13,7 @@
 
 typedef struct {
     char *dir, *state, *secret; /* state and secret in dir */
+    char *operator_public; /* its key beside it; NULL: frozen */
     char *proc; /* of the measured process: a small stand-in in dir */
     Swtpm *swtpm;
     Tap *tap; /* between the host and its TPM */
@@ -30,6 +31,8 @@ typedef struct {
  */
 
 Store *store_new(void); /* boot PCRs extended, open */
+/* The same with an operator's key on @curve ("prime256v1", "secp384r1"). */
+Store *store_new_operator(const char *curve);
 void store_free(Store *store);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_free)
 
@@ -43,6 +46,13 @@ void store_reopen(Store *store); /* must succeed */
 
 /* Shell with $S as the state folder; the test fails when it fails. */
 void store_shell(Store *store, const char *line);
+
+/* NAME.key and NAME.pub in the store's dir. */
+void store_make_operator(Store *store, const char *curve, const char *name);
+/* The operator's part; must succeed.  Transfer full. */
+GBytes *store_sign(Store *store, GBytes *request, const char *name);
+/* Approves the boot as it is; must succeed. */
+void store_approve(Store *store, guint keep);
 
 /* Saves, must succeed; returns the id. */
 char *store_save(Store *store, const char *tag, bool replace);
