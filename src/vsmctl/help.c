@@ -72,6 +72,9 @@ each_option(const VsmctlCommand *command, EntryFunc func, gpointer opaque)
     if (command->takes & VSMCTL_TAKES_HOST) {
         each_entry(vsmctl_host_entries, func, opaque);
     }
+    if (command->takes & VSMCTL_TAKES_DAEMON) {
+        each_entry(vsmctl_daemon_entries, func, opaque);
+    }
     if (command->takes & VSMCTL_TAKES_REQUEST) {
         each_entry(vsmctl_request_entries, func, opaque);
     }

@@ -37,7 +37,7 @@ static guint32 parse_pcrs(const char *text)
     return mask;
 }
 
-bool host_keys(const char *operator_key, json_t **ret, GError **error)
+bool host_open(const char *operator_key, VsmHost **ret, GError **error)
 {
     VsmHostOptions options = {
         .state_dir = vsmctl_options.state_dir,
@@ -46,8 +46,6 @@ bool host_keys(const char *operator_key, json_t **ret, GError **error)
         .operator_key_path = operator_key,
         .allow_unmeasured_boot = vsmctl_options.allow_unmeasured_boot,
     };
-    g_autoptr(VsmHost) host = NULL;
-    g_autofree char *text = NULL;
 
     if (!options.tcti || !options.state_dir) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
@@ -64,8 +62,17 @@ bool host_keys(const char *operator_key, json_t **ret, GError **error)
             return false;
         }
     }
-    host = vsm_host_open(&options, error);
-    if (!host || !vsm_host_keys(host, &text, error)) {
+    *ret = vsm_host_open(&options, error);
+    return *ret != NULL;
+}
+
+bool host_keys(const char *operator_key, json_t **ret, GError **error)
+{
+    g_autoptr(VsmHost) host = NULL;
+    g_autofree char *text = NULL;
+
+    if (!host_open(operator_key, &host, error) ||
+        !vsm_host_keys(host, &text, error)) {
         return false;
     }
     *ret = json_loads(text, 0, NULL);

@@ -9,6 +9,18 @@
 #include <stdbool.h>
 #include <glib.h>
 
+#include <vsm/host.h>
+
+/**
+ * host_open:
+ * @operator_key: (nullable): PEM file; used at set-up only
+ * @ret: (out) (transfer full): g_object_unref()
+ *
+ * Opens the host with --tcti, --state-dir and so on, which sets up what is
+ * absent.  Errors: those of vsm_host_open().
+ */
+bool host_open(const char *operator_key, VsmHost **ret, GError **error);
+
 /**
  * host_keys:
  * @operator_key: (nullable): PEM file; used at set-up only

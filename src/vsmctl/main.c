@@ -6,6 +6,7 @@
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
+#include <vsm/admin.h>
 
 #include "vsmctl/output.h"
 #include "vsmctl/vsmctl.h"
@@ -23,6 +24,8 @@ const VsmctlCommand *const vsmctl_commands[] = {
     &vsmctl_delete,
     &vsmctl_request,
     &vsmctl_verify,
+    &vsmctl_policy,
+    &vsmctl_reseal,
     NULL,
 };
 
@@ -65,6 +68,26 @@ const GOptionEntry vsmctl_host_entries[] = {
     {0},
 };
 
+static gboolean
+take_daemon(const char *name, const char *value, gpointer data, GError **error)
+{
+    (void)name;
+    (void)data;
+    (void)error;
+    g_free(vsmctl_options.daemon);
+    vsmctl_options.daemon = g_strdup(value ? value : VSM_ADMIN_SOCKET);
+    return TRUE;
+}
+
+const GOptionEntry vsmctl_daemon_entries[] = {
+    {"daemon", 0, G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK,
+     (gpointer)take_daemon,
+     "Ask the daemon vsmd over its admin socket (default: " VSM_ADMIN_SOCKET
+     ")",
+     "SOCKET"},
+    {0},
+};
+
 const GOptionEntry vsmctl_request_entries[] = {
     {"request", 0, 0, G_OPTION_ARG_FILENAME, &vsmctl_options.request,
      "Answer the request in this file, as 'vsmctl request' writes it", "FILE"},
@@ -102,6 +125,9 @@ static GOptionContext *context_of(const VsmctlCommand *command)
     }
     if (command->takes & VSMCTL_TAKES_HOST) {
         g_option_context_add_main_entries(context, vsmctl_host_entries, NULL);
+    }
+    if (command->takes & VSMCTL_TAKES_DAEMON) {
+        g_option_context_add_main_entries(context, vsmctl_daemon_entries, NULL);
     }
     if (command->takes & VSMCTL_TAKES_REQUEST) {
         g_option_context_add_main_entries(context, vsmctl_request_entries,

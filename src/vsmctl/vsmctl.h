@@ -25,6 +25,7 @@ typedef enum {
     VSMCTL_TAKES_QMP = 1 << 0, /* --qmp, --domain, --connect */
     VSMCTL_TAKES_HOST = 1 << 1, /* --tcti, --state-dir, --secret, ... */
     VSMCTL_TAKES_REQUEST = 1 << 2, /* --request, --nonce, --recipient, --out */
+    VSMCTL_TAKES_DAEMON = 1 << 3, /* --daemon */
 } VsmctlTakes;
 
 /**
@@ -49,7 +50,7 @@ typedef struct {
 extern const VsmctlCommand vsmctl_setup, vsmctl_keys, vsmctl_status,
     vsmctl_snapshot, vsmctl_list, vsmctl_show, vsmctl_attest,
     vsmctl_verify_snapshot, vsmctl_rollback, vsmctl_delete, vsmctl_request,
-    vsmctl_verify;
+    vsmctl_verify, vsmctl_policy, vsmctl_reseal;
 
 /* All subcommands in the order of the help; ends with NULL. */
 extern const VsmctlCommand *const vsmctl_commands[];
@@ -59,6 +60,7 @@ typedef struct {
     gboolean json;
     char *qmp, *domain, *connect;
     char *tcti, *state_dir, *secret, *pcrs;
+    char *daemon; /* the admin socket of vsmd; NULL: in vsmctl's process */
     gboolean allow_unmeasured_boot;
     char *request, *nonce, *recipient, *out;
 } VsmctlOptions;
@@ -70,6 +72,7 @@ extern const GOptionEntry vsmctl_common_entries[];
 extern const GOptionEntry vsmctl_qmp_entries[];
 extern const GOptionEntry vsmctl_host_entries[];
 extern const GOptionEntry vsmctl_request_entries[];
+extern const GOptionEntry vsmctl_daemon_entries[];
 
 /* help.c: written to the standard output. */
 void vsmctl_print_help(void);
