@@ -44,6 +44,9 @@ static const VsmCodecField fields[] = {
     {"measured-by", "s", true},
     {"boot-policy", "s", true},
     {"unmeasured-boot", "b", true},
+    {"mark-mac", "ay", true},
+    {"reseal-request", "ay", false},
+    {"reseal-signature", "ay", false},
 };
 
 static const VsmDigest no_scope;
@@ -119,6 +122,12 @@ static GVariant *build(const VsmMetadata *m)
     add_text(&dict, "measured-by", m->measured_by);
     add_text(&dict, "boot-policy", m->boot_policy);
     add(&dict, "unmeasured-boot", g_variant_new_boolean(m->unmeasured_boot));
+    add(&dict, "mark-mac", vsm_codec_new_digest(&m->mark_mac));
+    if (m->reseal_request) {
+        add(&dict, "reseal-request", vsm_codec_new_bytes(m->reseal_request));
+        add(&dict, "reseal-signature",
+            vsm_codec_new_bytes(m->reseal_signature));
+    }
     return g_variant_new("(sqa{sv})", METADATA_MAGIC, METADATA_VERSION, &dict);
 }
 
@@ -331,6 +340,32 @@ static bool get_pcrs(GVariant *dict, VsmMetadata *m, GError **error)
     return m->pcr_values != NULL;
 }
 
+/* NULL in @ret when the key is not there. */
+static bool get_optional(
+    GVariant *dict, const char *key, gsize max, GBytes **ret, GError **error)
+{
+    g_autoptr(GVariant) value =
+        g_variant_lookup_value(dict, key, G_VARIANT_TYPE_BYTESTRING);
+
+    if (!value) {
+        return true;
+    }
+    *ret = vsm_codec_get_bytes(value, max, WHAT, error);
+    return *ret != NULL;
+}
+
+static bool get_reseal(GVariant *dict, VsmMetadata *m, GError **error)
+{
+    if (!get_optional(dict, "reseal-request", VSM_METADATA_BYTES_MAX,
+                      &m->reseal_request, error) ||
+        !get_optional(dict, "reseal-signature", VSM_SIGNATURE_DER_BYTES_MAX,
+                      &m->reseal_signature, error)) {
+        return false;
+    }
+    return !m->reseal_request == !m->reseal_signature ||
+           bad("only one of an operator's request and signature", error);
+}
+
 static void get_plain(GVariant *dict, VsmMetadata *m)
 {
     gboolean unmeasured = FALSE;
@@ -371,7 +406,9 @@ VsmMetadata *vsm_metadata_decode(GBytes *bytes, GError **error)
     if (!get_digest(dict, "state", &m->state, error) ||
         !get_digest(dict, "stream", &m->stream, error) ||
         !get_digest(dict, "hypervisor", &m->hypervisor, error) ||
-        !get_scope(dict, m, error) || !get_blob(dict, "ssk", &m->ssk, error) ||
+        !get_digest(dict, "mark-mac", &m->mark_mac, error) ||
+        !get_reseal(dict, m, error) || !get_scope(dict, m, error) ||
+        !get_blob(dict, "ssk", &m->ssk, error) ||
         !get_blob(dict, "sealed", &m->sealed, error) ||
         !get_pcrs(dict, m, error) || !check(m, error)) {
         return NULL;

@@ -39,6 +39,8 @@ void vsm_metadata_free(VsmMetadata *metadata)
     g_free(metadata->attester);
     g_free(metadata->measured_by);
     g_free(metadata->boot_policy);
+    g_clear_pointer(&metadata->reseal_request, g_bytes_unref);
+    g_clear_pointer(&metadata->reseal_signature, g_bytes_unref);
     g_free(metadata);
 }
 

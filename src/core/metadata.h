@@ -30,6 +30,10 @@ typedef struct {
     char *measured_by; /* who measured the hypervisor */
     char *boot_policy; /* "frozen" or "operator" */
     bool unmeasured_boot; /* all-zero boot PCRs were allowed */
+    VsmDigest mark_mac; /* by the host secret over id and container */
+    /* What the operator signed when it was resealed, and the signature (DER);
+     * both NULL: never resealed. */
+    GBytes *reseal_request, *reseal_signature;
 } VsmMetadata;
 
 /* Errors: INVALID (a field that decode would refuse), LIMIT. */

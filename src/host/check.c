@@ -8,6 +8,7 @@
 #include "host/config.h"
 #include "host/evidence.h"
 #include "host/local.h"
+#include "host/reseal.h"
 #include "report/binding.h"
 #include "report/jwk.h"
 
@@ -120,6 +121,9 @@ static bool check_policy(VsmLocal *self, VsmTpmBinding *ret, GError **error)
     const VsmMetadata *metadata = self->check.metadata;
     const char *config = self->vm.config;
     bool lenient = host->allow_unmeasured_boot && metadata->unmeasured_boot;
+    /* An operator approves what the host binds now, not what it bound then. */
+    guint32 mask = vsm_tpm_keys(host->tpm)->boot_index ? host->boot_pcrs
+                                                       : metadata->boot_pcrs;
     VsmTpmPcrs sealed;
 
     if (!vsm_hypervisor_refresh(self->hypervisor, error) ||
@@ -127,8 +131,7 @@ static bool check_policy(VsmLocal *self, VsmTpmBinding *ret, GError **error)
         !vsm_tpm_pcrs_unpack(vsm_tpm_bank_from_name(metadata->pcr_bank),
                              metadata->boot_pcrs, metadata->pcr_values, &sealed,
                              error) ||
-        !vsm_tpm_read_boot(host->tpm, metadata->boot_pcrs, lenient, &ret->boot,
-                           error)) {
+        !vsm_tpm_read_boot(host->tpm, mask, lenient, &ret->boot, error)) {
         return false;
     }
     ret->hypervisor = *vsm_hypervisor_digest(self->hypervisor);
@@ -302,7 +305,8 @@ static bool find_record(VsmLocal *self, GError **error)
         entry =
             vsm_catalogue_find(host->catalogue, self->uuid, check->record->id);
         ok = vsm_host_metadata(host, self->uuid, check->record->id, entry,
-                               &check->metadata, NULL, error);
+                               &check->metadata, NULL, error) &&
+             vsm_reseal_check(host, check->metadata, error);
     }
     vsm_host_unlock(host);
     return ok;

@@ -32,11 +32,62 @@ build(VsmHost *host, const VsmChange *change, Next *next, GError **error)
         vsm_catalogue_drop(next->catalogue, change->drop[i].uuid,
                            change->drop[i].id);
     }
-    if (change->put) {
-        vsm_catalogue_put(next->catalogue, change->put);
+    for (guint i = 0; i < change->n_put; i++) {
+        vsm_catalogue_put(next->catalogue, &change->put[i]);
     }
     next->body = vsm_catalogue_encode(next->catalogue, error);
     return next->body && vsm_sha384_bytes(next->body, &next->digest, error);
+}
+
+/* What the AK says of the commit of @metadata with this body. */
+static bool certify(VsmHost *host,
+                    const VsmDigest *metadata,
+                    const Next *next,
+                    VsmTpmEvidence *ret,
+                    GError **error)
+{
+    VsmDigest extra, before;
+
+    if (!vsm_binding_seal(metadata, &next->digest, &extra, error) ||
+        !vsm_tpm_nv_certify(host->tpm, &extra, ret, error) ||
+        !vsm_evidence_check_commit(host, ret->attest, ret->signature, metadata,
+                                   &next->digest, "the TPM's own answer",
+                                   &before, error)) {
+        return false;
+    }
+    if (!vsm_digest_equal(&before, &host->value)) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_REPLAYED,
+                    "%s: the commit index in the TPM moved on without this "
+                    "store: another copy of it is in use",
+                    host->store->path);
+        return false;
+    }
+    return true;
+}
+
+/* Each snapshot has evidence of its own; @ret is that of the last. */
+static bool certify_all(VsmHost *host,
+                        const VsmChange *change,
+                        const Next *next,
+                        VsmTpmEvidence *ret,
+                        GError **error)
+{
+    const char *name = change->evidence ? change->evidence : VSM_FILE_SIGNATURE;
+    VsmDigest none;
+
+    if (!change->n_put) {
+        vsm_catalogue_sealed(next->catalogue, &none);
+        return certify(host, &none, next, ret, error);
+    }
+    for (guint i = 0; i < change->n_put; i++) {
+        vsm_tpm_evidence_clear(ret);
+        if (!certify(host, &change->put[i].metadata, next, ret, error) ||
+            !vsm_evidence_write(change->folders[i], name, &next->digest, ret,
+                                error)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Certifies, and makes durable all that the commit needs but itself. */
@@ -47,32 +98,16 @@ static bool prepare(VsmHost *host,
 {
     g_auto(VsmTpmEvidence) evidence = {NULL};
     g_autoptr(GBytes) bytes = NULL;
-    VsmDigest metadata, extra, before;
     VsmSigned file;
 
-    vsm_catalogue_sealed(next->catalogue, &metadata);
-    if (!vsm_binding_seal(&metadata, &next->digest, &extra, error) ||
-        !vsm_tpm_nv_certify(host->tpm, &extra, &evidence, error) ||
-        !vsm_evidence_check_commit(host, evidence.attest, evidence.signature,
-                                   &metadata, &next->digest,
-                                   "the TPM's own answer", &before, error)) {
-        return false;
-    }
-    if (!vsm_digest_equal(&before, &host->value)) {
-        g_set_error(error, VSM_ERROR, VSM_ERROR_REPLAYED,
-                    "%s: the commit index in the TPM moved on without this "
-                    "store: another copy of it is in use",
-                    host->store->path);
+    if (!certify_all(host, change, next, &evidence, error)) {
         return false;
     }
     file.body = next->body;
     file.attest = evidence.attest;
     file.signature = evidence.signature;
     bytes = vsm_signed_encode(&file, error);
-    return bytes &&
-           (!change->folder || vsm_evidence_write(change->folder, &next->digest,
-                                                  &evidence, error)) &&
-           vsm_file_replace(host->store, VSM_STORE_NEXT, bytes, error);
+    return bytes && vsm_file_replace(host->store, VSM_STORE_NEXT, bytes, error);
 }
 
 /* The commit has happened: nothing here can take it back. */

@@ -50,6 +50,7 @@ bool vsm_evidence_check_commit(VsmHost *host,
 }
 
 bool vsm_evidence_write(VsmFolder *folder,
+                        const char *name,
                         const VsmDigest *body,
                         const VsmTpmEvidence *evidence,
                         GError **error)
@@ -60,8 +61,8 @@ bool vsm_evidence_write(VsmFolder *folder,
                       vsm_codec_new_bytes(evidence->signature)),
         VSM_SIGNATURE_BYTES_MAX, VSM_FILE_SIGNATURE, error);
 
-    return bytes && vsm_file_replace(vsm_folder_dir(folder), VSM_FILE_SIGNATURE,
-                                     bytes, error);
+    return bytes &&
+           vsm_file_replace(vsm_folder_dir(folder), name, bytes, error);
 }
 
 bool vsm_evidence_decode(GBytes *bytes,

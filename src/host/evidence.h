@@ -25,6 +25,7 @@ bool vsm_evidence_check_commit(VsmHost *host,
 
 /* The record's file `signature`: "(ayayay)" of @body and @evidence. */
 bool vsm_evidence_write(VsmFolder *folder,
+                        const char *name,
                         const VsmDigest *body,
                         const VsmTpmEvidence *evidence,
                         GError **error);

@@ -200,7 +200,21 @@ static bool load_ak(VsmHost *host, GError **error)
     return host->ak != NULL;
 }
 
-/* Folders without metadata: a save that ended before its seal. */
+/* Whether a save of this host got as far as its seal. */
+static bool is_finished(VsmHost *host, const char *uuid, const char *id)
+{
+    g_autoptr(VsmMetadata) metadata = NULL;
+    g_autoptr(GError) why = NULL;
+
+    if (!vsm_host_metadata(host, uuid, id, NULL, &metadata, NULL, &why)) {
+        /* What cannot be read now may be a record. */
+        return g_error_matches(why, VSM_ERROR, VSM_ERROR_STORE);
+    }
+    return vsm_host_mark_known(host, metadata);
+}
+
+/* Folders without metadata: a save that ended before its seal; and forged
+ * ones, for which no disk entry may go. */
 static bool drop_unfinished(VsmHost *host, const char *uuid, GError **error)
 {
     g_autoptr(GPtrArray) ids = vsm_store_ids(host->store, uuid, error);
@@ -210,11 +224,9 @@ static bool drop_unfinished(VsmHost *host, const char *uuid, GError **error)
     }
     for (guint i = 0; i < ids->len; i++) {
         const char *id = ids->pdata[i];
-        g_autofree char *metadata =
-            g_build_filename("vm", uuid, id, VSM_FILE_METADATA, NULL);
 
         if (!vsm_catalogue_find(host->catalogue, uuid, id) &&
-            !exists(host, metadata) &&
+            !is_finished(host, uuid, id) &&
             !vsm_folder_drop(host->store, uuid, id, error)) {
             return false;
         }

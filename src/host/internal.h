@@ -102,13 +102,16 @@ bool vsm_host_note(VsmHost *host, const GError *error);
 
 /*
  * VsmChange: one commit
- * @put: the new entry, its commit zero bytes; NULL: none
- * @folder: of @put; gets the evidence
+ * @put: @n_put new entries, ascending, their commit zero bytes
+ * @folders: one for each of @put; gets the evidence
+ * @evidence: the evidence's file name; NULL: VSM_FILE_SIGNATURE
  * @drop: of VsmEntry by value; NULL: none
  */
 typedef struct {
     const VsmEntry *put;
-    VsmFolder *folder;
+    VsmFolder *const *folders;
+    guint n_put;
+    const char *evidence;
     const VsmEntry *drop;
     guint n_drop;
 } VsmChange;
@@ -133,6 +136,13 @@ bool vsm_host_metadata(VsmHost *host,
                        VsmMetadata **ret,
                        GBytes **ret_bytes,
                        GError **error);
+
+/* MAC under the host secret over a record's id and mark. */
+bool vsm_host_mark_mac(VsmHost *host,
+                       const VsmMetadata *metadata,
+                       VsmDigest *ret,
+                       GError **error);
+bool vsm_host_mark_known(VsmHost *host, const VsmMetadata *metadata);
 
 /* Called with the mutex held.  Of VsmRecord, transfer full. */
 GPtrArray *vsm_host_list(VsmHost *host, const char *uuid, GError **error);

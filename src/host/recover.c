@@ -5,6 +5,7 @@
  */
 #include "base/limits.h"
 #include "host/evidence.h"
+#include "host/reseal.h"
 
 static const VsmDigest zero;
 
@@ -86,7 +87,7 @@ take(VsmHost *host, Found *found, const VsmDigest *nv, GError **error)
     g_clear_pointer(&host->catalogue, vsm_catalogue_free);
     host->catalogue = g_steal_pointer(&found->catalogue);
     host->value = *nv;
-    return true;
+    return vsm_reseal_recover(host, error);
 }
 
 static bool refuse(VsmHost *host, const Found *current, GError **error)

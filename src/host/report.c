@@ -84,6 +84,8 @@ static bool claims(VsmLocal *self,
         .pcrs = &check->pcrs,
         .quote_attest = check->quote.attest,
         .quote_signature = check->quote.signature,
+        .reseal_request = check->metadata->reseal_request,
+        .reseal_signature = check->metadata->reseal_signature,
     };
 
     return vsm_claims_build(&input, ret, error);

@@ -66,25 +66,19 @@ static bool check_space(VsmLocal *self, guint64 need, GError **error)
 static bool
 check_tag(VsmLocal *self, const VsmSealRequest *request, GError **error)
 {
-    g_autofree char *asked = g_strdup_printf("tag:%s", request->tag);
-    g_autoptr(VsmRecord) record = NULL;
-    g_autoptr(GError) why = NULL;
+    const VsmCatalogue *catalogue = self->host->catalogue;
 
-    if (request->replace) {
-        return true;
-    }
-    if (vsm_host_find(self->host, self->uuid, asked, &record, &why)) {
-        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
-                    "snapshot \"%s\" of VM %s exists; choose another tag, or "
-                    "ask to replace it",
-                    request->tag, self->uuid);
-        return false;
-    }
-    /* Snapshots with altered metadata have no tag to be in the way. */
-    if (!g_error_matches(why, VSM_ERROR, VSM_ERROR_NOT_FOUND) &&
-        !g_error_matches(why, VSM_ERROR, VSM_ERROR_TAMPERED)) {
-        g_propagate_error(error, g_steal_pointer(&why));
-        return false;
+    for (guint i = 0; !request->replace && i < catalogue->entries->len; i++) {
+        const VsmEntry *entry = &g_array_index(catalogue->entries, VsmEntry, i);
+
+        if (!strcmp(entry->uuid, self->uuid) &&
+            !strcmp(entry->tag, request->tag)) {
+            g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
+                        "snapshot \"%s\" of VM %s exists; choose another tag, "
+                        "or ask to replace it",
+                        request->tag, self->uuid);
+            return false;
+        }
     }
     return true;
 }
@@ -396,7 +390,8 @@ bool vsm_local_seal_finish(VsmAttester *attester,
         return false;
     }
     metadata = describe(self, container, scope_reason);
-    if (!digest_documents(self, container, metadata, error) ||
+    if (!vsm_host_mark_mac(self->host, metadata, &metadata->mark_mac, error) ||
+        !digest_documents(self, container, metadata, error) ||
         !seal_digest(self, metadata, error) ||
         !write_metadata(self, metadata, error)) {
         return false;
@@ -405,26 +400,21 @@ bool vsm_local_seal_finish(VsmAttester *attester,
     return true;
 }
 
-/* Listed snapshots of the same tag, but a damaged one: it has no tag. */
-static GArray *replaced(VsmLocal *self, GError **error)
+/* Listed snapshots of the same tag; damaged ones, too: the catalogue knows. */
+static GArray *replaced(VsmLocal *self)
 {
-    g_autoptr(GArray) drop = g_array_new(false, false, sizeof(VsmEntry));
-    g_autoptr(GPtrArray) records = vsm_host_list(self->host, self->uuid, error);
+    const VsmCatalogue *catalogue = self->host->catalogue;
+    GArray *drop = g_array_new(false, false, sizeof(VsmEntry));
 
-    if (!records) {
-        return NULL;
-    }
-    for (guint i = 0; i < records->len && self->seal.replace; i++) {
-        const VsmRecord *record = records->pdata[i];
+    for (guint i = 0; i < catalogue->entries->len && self->seal.replace; i++) {
+        const VsmEntry *entry = &g_array_index(catalogue->entries, VsmEntry, i);
 
-        if (record->listed && !g_strcmp0(record->tag, self->seal.tag)) {
-            g_array_append_vals(drop,
-                                vsm_catalogue_find(self->host->catalogue,
-                                                   self->uuid, record->id),
-                                1);
+        if (!strcmp(entry->uuid, self->uuid) &&
+            !strcmp(entry->tag, self->seal.tag)) {
+            g_array_append_val(drop, *entry);
         }
     }
-    return g_steal_pointer(&drop);
+    return drop;
 }
 
 /* Called with the host's mutex held. */
@@ -434,16 +424,17 @@ static bool commit_locked(VsmLocal *self, VsmRecord **ret, GError **error)
     g_autofree char *asked = g_strdup_printf("id:%s", seal->id);
     g_autoptr(GArray) drop = NULL;
     VsmEntry entry = {.metadata = seal->metadata};
-    VsmChange change = {.put = &entry, .folder = seal->folder};
+    VsmChange change = {.put = &entry, .folders = &seal->folder, .n_put = 1};
     VsmDigest after;
 
-    drop = replaced(self, error);
-    if (!drop || (!seal->token && !vsm_host_budget_take(self->host, error))) {
+    if (!seal->token && !vsm_host_budget_take(self->host, error)) {
         return false;
     }
+    drop = replaced(self);
     seal->token = false; /* used, whatever comes of it */
     g_strlcpy(entry.uuid, self->uuid, sizeof(entry.uuid));
     g_strlcpy(entry.id, seal->id, sizeof(entry.id));
+    g_strlcpy(entry.tag, seal->tag, sizeof(entry.tag));
     change.drop = (VsmEntry *)(void *)drop->data;
     change.n_drop = drop->len;
     if (!vsm_host_commit(self->host, &change, &after, error)) {

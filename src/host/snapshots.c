@@ -80,7 +80,11 @@ static VsmRecord *record_of(VsmHost *host,
     g_autoptr(GError) why = NULL;
     VsmRecord *record;
 
-    if (vsm_host_metadata(host, uuid, id, entry, &metadata, &bytes, &why)) {
+    if (vsm_host_metadata(host, uuid, id, entry, &metadata, &bytes, &why) &&
+        !entry && !vsm_host_mark_known(host, metadata)) {
+        return NULL; /* not a record of this host: nothing is swept for it */
+    }
+    if (metadata) {
         record = vsm_metadata_record(metadata, bytes, error);
         if (!record) {
             return NULL;

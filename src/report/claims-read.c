@@ -54,6 +54,12 @@ static const VsmJsonMember claims_table[] = {
     {"unmeasured_boot", VSM_JSON_BOOL, false},
     {"require_sealed", VSM_JSON_BOOL, false},
     {"quote", VSM_JSON_OBJECT, false},
+    {"resealed", VSM_JSON_OBJECT, true},
+};
+
+static const VsmJsonMember resealed_table[] = {
+    {"request", VSM_JSON_B64URL, false},
+    {"signature", VSM_JSON_B64URL, false},
 };
 
 static const VsmJsonMember vm_table[] = {
@@ -113,6 +119,7 @@ static bool check_parts(const json_t *json, GError **error)
         {"quote", "the report's 'quote'", quote_table,
          G_N_ELEMENTS(quote_table)},
     };
+    const json_t *value;
 
     if (!vsm_json_check(json, claims_table, G_N_ELEMENTS(claims_table),
                         "the report", error)) {
@@ -125,7 +132,10 @@ static bool check_parts(const json_t *json, GError **error)
             return false;
         }
     }
-    return true;
+    value = json_object_get(json, "resealed");
+    return !value ||
+           vsm_json_check(value, resealed_table, G_N_ELEMENTS(resealed_table),
+                          "the report's 'resealed'", error);
 }
 
 static bool check_words(const json_t *json, GError **error)

@@ -253,6 +253,13 @@ static void put_platform(json_t *claims, const VsmClaimsInput *in)
     put(claims, "unmeasured_boot", json_boolean(in->unmeasured_boot));
     put(claims, "require_sealed", json_boolean(in->vm->require_sealed));
     put(claims, "quote", quote_of(in));
+    if (in->reseal_request) {
+        json_t *resealed = json_object();
+
+        put_bytes(resealed, "request", in->reseal_request);
+        put_bytes(resealed, "signature", in->reseal_signature);
+        put(claims, "resealed", resealed);
+    }
 }
 
 static bool invalid(GError **error, const char *what)

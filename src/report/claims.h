@@ -48,6 +48,10 @@ G_BEGIN_DECLS
  * @quote_attest: TPMS_ATTEST as the TPM returned it
  * @quote_signature: TPMT_SIGNATURE by the AK, marshalled
  *
+ * @reseal_request, @reseal_signature: (nullable): what the operator signed when
+ *         the snapshot was bound to this hypervisor and configuration, and the
+ *         signature, DER
+ *
  * The sealed object's Name comes from @record.
  */
 typedef struct {
@@ -66,6 +70,7 @@ typedef struct {
     bool unmeasured_boot;
     const VsmTpmPcrs *pcrs;
     GBytes *quote_attest, *quote_signature;
+    GBytes *reseal_request, *reseal_signature;
 } VsmClaimsInput;
 
 /**

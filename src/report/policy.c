@@ -25,6 +25,7 @@ static const VsmJsonMember policy_table[] = {
     {"allow_require_sealed_off", VSM_JSON_BOOL, true},
     {"allow_not_unsealed", VSM_JSON_BOOL, true},
     {"allow_accepted_forms", VSM_JSON_BOOL, true},
+    {"allow_resealed", VSM_JSON_BOOL, true},
     {"pcrs", VSM_JSON_LIST, true},
     {"hypervisors", VSM_JSON_LIST, true},
     {"configs", VSM_JSON_LIST, true},
@@ -154,8 +155,9 @@ static void read_switches(const json_t *json, VsmReportPolicy *policy)
     policy->allow_require_sealed_off =
         vsm_json_bool(json, "allow_require_sealed_off");
     policy->allow_not_unsealed = vsm_json_bool(json, "allow_not_unsealed");
-    /* The only one that is allowed unless it is refused: VSM's own table
-     * bounds it. */
+    /* Allowed unless refused: an operator, or VSM's own table, bounds them. */
+    policy->allow_resealed =
+        !json_is_false(json_object_get(json, "allow_resealed"));
     policy->allow_accepted_forms =
         !json_is_false(json_object_get(json, "allow_accepted_forms"));
 }

@@ -29,6 +29,7 @@ struct _VsmReportPolicy {
     guint64 max_age_s, max_ahead_s;
     bool allow_in_process, allow_unmeasured_boot, allow_unmeasured_hypervisor;
     bool allow_require_sealed_off, allow_not_unsealed, allow_accepted_forms;
+    bool allow_resealed;
     guint32 pcrs;
     GArray *hypervisors, *configs;
     GPtrArray *baseline;

@@ -352,6 +352,12 @@ static bool check_strength(const VsmClaims *claims,
         return refuse(error, VSM_ERROR_POLICY,
                       "the TPM did not release the snapshot's digest");
     }
+    if (json_object_get(claims->json, "resealed") && !policy->allow_resealed) {
+        return refuse(error, VSM_ERROR_POLICY,
+                      "the operator bound the snapshot to another hypervisor "
+                      "or configuration after it was saved, which the policy "
+                      "refuses");
+    }
     if (json_array_size(claims->accepted) > 0 &&
         !policy->allow_accepted_forms) {
         return refuse(error, VSM_ERROR_POLICY,

@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "crypto/hash.h"
 
-#define BODY_TYPE "(sqaya(ssayay))"
+#define BODY_TYPE "(sqaya(sssayay))"
 #define BODY_MAGIC "VSM-CATALOGUE"
 #define BODY_VERSION 1
 
@@ -128,16 +128,16 @@ GBytes *vsm_catalogue_encode(const VsmCatalogue *catalogue, GError **error)
 {
     GVariantBuilder entries;
 
-    g_variant_builder_init(&entries, G_VARIANT_TYPE("a(ssayay)"));
+    g_variant_builder_init(&entries, G_VARIANT_TYPE("a(sssayay)"));
     for (guint i = 0; i < catalogue->entries->len; i++) {
         const VsmEntry *entry = &g_array_index(catalogue->entries, VsmEntry, i);
 
-        g_variant_builder_add(&entries, "(ss@ay@ay)", entry->uuid, entry->id,
-                              vsm_codec_new_digest(&entry->commit),
+        g_variant_builder_add(&entries, "(sss@ay@ay)", entry->uuid, entry->id,
+                              entry->tag, vsm_codec_new_digest(&entry->commit),
                               vsm_codec_new_digest(&entry->metadata));
     }
     return vsm_codec_encode(
-        g_variant_new("(sq@aya(ssayay))", BODY_MAGIC, (guint16)BODY_VERSION,
+        g_variant_new("(sq@aya(sssayay))", BODY_MAGIC, (guint16)BODY_VERSION,
                       vsm_codec_new_digest(&catalogue->previous), &entries),
         VSM_CATALOGUE_BYTES_MAX, "catalogue", error);
 }
@@ -151,15 +151,20 @@ static bool bad(GError **error, const char *what, const char *why)
 static bool
 decode_entry(GVariant *value, const char *what, VsmEntry *ret, GError **error)
 {
-    g_autoptr(GVariant) commit = g_variant_get_child_value(value, 2);
-    g_autoptr(GVariant) metadata = g_variant_get_child_value(value, 3);
-    const char *uuid, *id;
+    g_autoptr(GVariant) commit = g_variant_get_child_value(value, 3);
+    g_autoptr(GVariant) metadata = g_variant_get_child_value(value, 4);
+    const char *uuid, *id, *tag;
 
     g_variant_get_child(value, 0, "&s", &uuid);
     g_variant_get_child(value, 1, "&s", &id);
+    g_variant_get_child(value, 2, "&s", &tag);
     if (!vsm_text_is_uuid(uuid) || !vsm_text_is_id(id)) {
         return bad(error, what, "an entry without a valid uuid and id");
     }
+    if (!vsm_text_check_tag(tag, NULL)) {
+        return bad(error, what, "an entry without a valid tag");
+    }
+    g_strlcpy(ret->tag, tag, sizeof(ret->tag));
     memcpy(ret->uuid, uuid, sizeof(ret->uuid));
     memcpy(ret->id, id, sizeof(ret->id));
     return vsm_codec_get_digest(commit, &ret->commit, what, error) &&
@@ -172,7 +177,6 @@ static bool decode_entries(GVariant *entries,
                            GError **error)
 {
     gsize n = g_variant_n_children(entries);
-    guint fresh = 0;
 
     for (gsize i = 0; i < n; i++) {
         g_autoptr(GVariant) value = g_variant_get_child_value(entries, i);
@@ -186,11 +190,7 @@ static bool decode_entries(GVariant *entries,
         if (last && compare(last, entry.uuid, entry.id) >= 0) {
             return bad(error, what, "entries are not in ascending order");
         }
-        fresh += vsm_digest_equal(&entry.commit, &zero);
         g_array_append_val(catalogue->entries, entry);
-    }
-    if (fresh > 1) {
-        return bad(error, what, "more than one entry of its own commit");
     }
     return true;
 }

@@ -14,15 +14,17 @@
 #include <stdbool.h>
 #include <vsm/digest.h>
 #include <vsm/error.h>
+#include "base/limits.h"
 
 /**
  * VsmEntry:
  * @commit: NV value of its commit; zero bytes: the commit of this very body,
  *          whose value is not known before the body is
  * @metadata: SHA-384 of the metadata file
+ * @tag: the snapshot's, so that it is known when its metadata is damaged
  */
 typedef struct {
-    char uuid[37], id[33];
+    char uuid[37], id[33], tag[VSM_TAG_BYTES_MAX + 1];
     VsmDigest commit, metadata;
 } VsmEntry;
 
@@ -51,7 +53,10 @@ bool vsm_catalogue_drop(VsmCatalogue *catalogue,
 /* Entries with zero bytes as commit take @value. */
 void vsm_catalogue_settle(VsmCatalogue *catalogue, const VsmDigest *value);
 
-/* Metadata that the commit of this body seals; zero bytes: none. */
+/*
+ * Metadata that the commit of this body seals; zero bytes: none.  Of several,
+ * which only a reseal has, the last: each has its own evidence beside it.
+ */
 void vsm_catalogue_sealed(const VsmCatalogue *catalogue, VsmDigest *ret);
 
 /* Errors: LIMIT, FORMAT; @what names the file. */

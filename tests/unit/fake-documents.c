@@ -134,6 +134,7 @@ VsmMetadata *fake_metadata(void)
     m->attester = g_strdup("in-process");
     m->measured_by = g_strdup("in-process");
     m->boot_policy = g_strdup("frozen");
+    m->mark_mac = digest_of(0x99);
     return m;
 }
 

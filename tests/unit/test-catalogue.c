@@ -18,6 +18,7 @@ static VsmEntry entry(const char *uuid, guint id, guint8 metadata)
 
     g_strlcpy(e.uuid, uuid, sizeof(e.uuid));
     snprintf(e.id, sizeof(e.id), "%032x", id);
+    snprintf(e.tag, sizeof(e.tag), "tag %u", id);
     memset(e.metadata.b, metadata, sizeof(e.metadata.b));
     return e;
 }
@@ -175,12 +176,37 @@ static void test_decode_refuses_disorder_and_doubles(void)
     assert_refused(doubled);
 }
 
-static void test_decode_refuses_two_entries_of_one_commit(void)
+/* A reseal commits several entries as one. */
+static void test_entries_of_one_commit_settle_together(void)
 {
-    VsmEntry pair[] = {entry(UUID, 1, 1), entry(UUID, 2, 1)};
+    VsmEntry pair[] = {entry(UUID, 1, 1), entry(UUID, 2, 2)};
     g_autoptr(GBytes) body = body_of(pair, 2);
+    g_autoptr(VsmCatalogue) decoded = vsm_catalogue_decode(body, "body", NULL);
+    VsmDigest sealed, value;
 
-    assert_refused(body);
+    g_assert_nonnull(decoded);
+    vsm_catalogue_sealed(decoded, &sealed);
+    g_assert_true(vsm_digest_equal(&sealed, &pair[1].metadata));
+    memset(&value, 9, sizeof(value));
+    vsm_catalogue_settle(decoded, &value);
+    for (guint i = 0; i < 2; i++) {
+        g_assert_true(vsm_digest_equal(
+            &g_array_index(decoded->entries, VsmEntry, i).commit, &value));
+    }
+}
+
+static void test_decode_refuses_a_tag_that_is_none(void)
+{
+    VsmEntry bad = entry(UUID, 1, 1);
+    g_autoptr(GBytes) empty = NULL;
+    g_autoptr(GBytes) control = NULL;
+
+    g_strlcpy(bad.tag, "", sizeof(bad.tag));
+    empty = body_of(&bad, 1);
+    assert_refused(empty);
+    g_strlcpy(bad.tag, "a\nb", sizeof(bad.tag));
+    control = body_of(&bad, 1);
+    assert_refused(control);
 }
 
 static void test_decode_refuses_names_that_are_paths(void)
@@ -383,8 +409,10 @@ int main(int argc, char **argv)
                     test_entries_are_found_and_dropped);
     g_test_add_func("/catalogue/decode-refuses-disorder-and-doubles",
                     test_decode_refuses_disorder_and_doubles);
-    g_test_add_func("/catalogue/decode-refuses-two-entries-of-one-commit",
-                    test_decode_refuses_two_entries_of_one_commit);
+    g_test_add_func("/catalogue/entries-of-one-commit-settle-together",
+                    test_entries_of_one_commit_settle_together);
+    g_test_add_func("/catalogue/decode-refuses-a-tag-that-is-none",
+                    test_decode_refuses_a_tag_that_is_none);
     g_test_add_func("/catalogue/decode-refuses-names-that-are-paths",
                     test_decode_refuses_names_that_are_paths);
     g_test_add_func("/catalogue/value-covers-every-byte",

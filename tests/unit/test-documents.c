@@ -27,8 +27,8 @@ static const struct {
      "240e5fe6f9b77a75daf8f82039a63e196d02d626f8150f83"
      "0179e5a08abf3b6bbeca5a2ade6a81be6956213b4e5c9311"},
     {"metadata-v1.bin", fake_metadata_bytes,
-     "822ea75159360c8be2fd48aedd6d68b0c8326278cfe20557"
-     "259250be7c0120e388ae377d64379fbe0f6e02e36d7d842d"},
+     "1299acbc12289795834a17753c134b127988c538032c7084"
+     "9a90c3602de69e70561a045121dab46811ecb654376ab1dd"},
 };
 
 static GBytes *read_fixture(const char *file)
