@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <vsm/admin.h>
 
 #include "vsmctl/host.h"
 #include "vsmctl/output.h"
@@ -30,13 +31,33 @@ static void print_jwks(json_t *entry)
     vsmctl_print_json(set);
 }
 
+static bool daemon_keys(json_t **ret, GError **error)
+{
+    g_autoptr(GVariant) answer = NULL;
+    const char *text;
+
+    if (!vsm_admin_call(vsmctl_options.daemon, VSM_ADMIN_KEYS,
+                        g_variant_new("()"), "(s)", &answer, error)) {
+        return false;
+    }
+    g_variant_get(answer, "(&s)", &text);
+    *ret = json_loads(text, 0, NULL);
+    if (!*ret) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_FORMAT,
+                    "the daemon's keys are not JSON");
+        return false;
+    }
+    return true;
+}
+
 static int run(char **args, GError **error)
 {
     json_auto_t *file = NULL;
     json_t *entry;
 
     (void)args;
-    if (!host_keys(NULL, &file, error)) {
+    if (!(vsmctl_options.daemon ? daemon_keys(&file, error)
+                                : host_keys(NULL, &file, error))) {
         return -1;
     }
     entry = json_array_get(json_object_get(file, "hosts"), 0);
@@ -63,8 +84,8 @@ const VsmctlCommand vsmctl_keys = {
     .text = "The output is a trust file for verify. Take it to the verifier "
             "over a way that you trust: whoever changes it on the way decides "
             "what is believed. The state directory must not be in use by a "
-            "running VM.",
+            "running VM; a daemon that runs is asked with --daemon.",
     .options = options,
-    .takes = VSMCTL_TAKES_HOST,
+    .takes = VSMCTL_TAKES_HOST | VSMCTL_TAKES_DAEMON,
     .run = run,
 };
