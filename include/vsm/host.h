@@ -102,6 +102,36 @@ bool vsm_host_status(VsmHost *host, VsmHostStatus **ret, GError **error);
 void vsm_host_status_free(VsmHostStatus *status);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmHostStatus, vsm_host_status_free)
 
+/* Cheap numbers for metrics: no TPM, no file is asked. */
+void vsm_host_counters(VsmHost *host,
+                       guint64 *ret_tpm_commands,
+                       guint *ret_nv_left,
+                       guint *ret_nv_burst);
+
+/**
+ * vsm_host_set_deadline:
+ * @deadline_us: monotonic time; 0: none
+ *
+ * Of what the calling thread asks from now on: TPM commands that would take
+ * longer end with TIMEOUT, before their own deadline.
+ */
+void vsm_host_set_deadline(gint64 deadline_us);
+
+/* Cheap numbers for metrics: no TPM command, no file. */
+void vsm_host_counters(VsmHost *host,
+                       guint64 *ret_tpm_commands,
+                       guint *ret_nv_left,
+                       guint *ret_nv_burst);
+
+/**
+ * vsm_host_set_deadline:
+ * @deadline_us: monotonic time; 0: none
+ *
+ * Of what the calling thread asks from now on: TPM commands that would take
+ * longer end with TIMEOUT, before their own deadline.
+ */
+void vsm_host_set_deadline(gint64 deadline_us);
+
 /* A fresh secret file's content for a host of @kind; free with g_bytes. */
 GBytes *vsm_host_new_secret(VsmHostKind kind, GError **error);
 

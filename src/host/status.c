@@ -103,3 +103,20 @@ bool vsm_host_status(VsmHost *host, VsmHostStatus **ret, GError **error)
     }
     return ok;
 }
+
+void vsm_host_counters(VsmHost *host,
+                       guint64 *ret_tpm_commands,
+                       guint *ret_nv_left,
+                       guint *ret_nv_burst)
+{
+    *ret_tpm_commands = vsm_tpm_commands(host->tpm);
+    g_mutex_lock(&host->mutex);
+    *ret_nv_left = vsm_budget_left(&host->budget, g_get_monotonic_time());
+    *ret_nv_burst = host->budget.burst;
+    g_mutex_unlock(&host->mutex);
+}
+
+void vsm_host_set_deadline(gint64 deadline_us)
+{
+    vsm_tpm_set_deadline(deadline_us);
+}

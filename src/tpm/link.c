@@ -10,6 +10,7 @@
 #include <tss2/tss2_tctildr.h>
 #include <tss2/tss2_tpm2_types.h>
 #include "crypto/secret.h"
+#include "tpm/context.h"
 #include "tpm/pin.h"
 
 /* The largest command or response: TPM2_MAX_COMMAND_SIZE is 4096. */
@@ -159,10 +160,20 @@ static bool wait_while(VsmTpmLink *link, LinkState state)
     return true;
 }
 
+static _Thread_local gint64 request_deadline_us;
+
+void vsm_tpm_set_deadline(gint64 deadline_us)
+{
+    request_deadline_us = deadline_us;
+}
+
 static void set_deadline(VsmTpmLink *link)
 {
     link->deadline_us =
         g_get_monotonic_time() + link->command_ms * G_TIME_SPAN_MILLISECOND;
+    if (request_deadline_us) {
+        link->deadline_us = MIN(link->deadline_us, request_deadline_us);
+    }
 }
 
 /* false when an answer is outstanding: this one would be mixed up with it. */

@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "vsmctl/daemon-status.h"
 #include "vsmctl/output.h"
 #include "vsmctl/qmp.h"
 #include "vsmctl/vsmctl.h"
@@ -82,10 +83,14 @@ static void print(const json_t *info)
 
 static int run(char **args, GError **error)
 {
-    g_autoptr(Qmp) qmp = qmp_open_vm(error);
+    g_autoptr(Qmp) qmp = NULL;
     json_auto_t *info = NULL;
 
     (void)args;
+    if (vsmctl_options.daemon) {
+        return daemon_status(vsmctl_options.daemon, error);
+    }
+    qmp = qmp_open_vm(error);
     info = qmp ? qmp_execute(qmp, "query-vsm", NULL, error) : NULL;
     if (!info) {
         return -1;
@@ -103,8 +108,11 @@ const VsmctlCommand vsmctl_status = {
     .args = "",
     .summary = "show the VM's snapshot manager, its TPM and its keys",
     .text = "It says whether the host's boot is approved and measured, and "
-            "what else a report would claim.",
+            "what else a report would claim.\n\n"
+            "With --daemon it shows the daemon and its host instead: TPM, "
+            "boot state, the budget of NV writes, and each VM with its "
+            "snapshots and its last error.",
     .options = options,
-    .takes = VSMCTL_TAKES_QMP,
+    .takes = VSMCTL_TAKES_QMP | VSMCTL_TAKES_DAEMON,
     .run = run,
 };

@@ -1,0 +1,78 @@
+/*
+ * The daemon: its sockets, and what its connections share.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+
+#include <gio/gio.h>
+#include <vsm/host.h>
+#include "vsmd/metrics.h"
+#include "vsmd/options.h"
+#include "vsmd/peer.h"
+#include "vsmd/registry.h"
+#include "vsmd/turns.h"
+
+typedef struct VsmConn VsmConn;
+
+/* One VM that connected once; lives as long as the daemon. */
+typedef struct {
+    char *uuid;
+    VsmConn *current; /* the connection that is served; NULL: none */
+    VsmConn *next; /* waits for the end of @current */
+    VsmRate seals, attests, connects;
+    guint64 requests, refused;
+    gint64 waited_us, longest_wait_us; /* sum, and the longest */
+    char *last_error; /* NULL: none */
+    char *hypervisor; /* path of its executable, for the status */
+} VsmVmState;
+
+typedef struct VsmServer VsmServer;
+struct VsmServer {
+    const VsmOptions *options;
+    VsmHost *host;
+    VsmRegistry *registry;
+    VsmTurns *turns;
+    VsmMetrics *metrics;
+    GCancellable *stopping;
+    gint64 started; /* seconds since 1970 */
+
+    GMutex mutex; /* all below */
+    GCond cond; /* a connection ended */
+    GHashTable *vms; /* uuid → VsmVmState */
+    guint connections, admins;
+};
+
+/* Borrows all but what it makes. */
+VsmServer *
+vsm_server_new(const VsmOptions *options, VsmHost *host, VsmRegistry *registry);
+void vsm_server_free(VsmServer *server); /* after vsm_server_stop() */
+
+/**
+ * vsm_server_listen:
+ * @name: of a systemd socket, taken when there is one
+ * @mode: of the socket file that is made otherwise
+ *
+ * Returns: a listening descriptor, or -1
+ */
+int vsm_server_listen(const char *name,
+                      const char *path,
+                      guint mode,
+                      GError **error);
+
+/* Called by the main loop when @fd has a connection. */
+gboolean vsm_server_accept(int fd, GIOCondition condition, gpointer server);
+gboolean
+vsm_server_accept_admin(int fd, GIOCondition condition, gpointer server);
+
+/* Ends all connections; waits for their threads, at most @wait_ms. */
+bool vsm_server_stop(VsmServer *server, guint wait_ms);
+
+/* conn.c: takes @fd and @peer; the thread ends by itself. */
+void vsm_conn_start(VsmServer *server, int fd, VsmPeer *peer);
+/* Called with the mutex held: ends its waits, and what it reads. */
+void vsm_conn_cancel(VsmConn *conn);
+const VsmPeer *vsm_conn_peer(const VsmConn *conn);
+
+/* admin.c: one administrator's connection; takes @fd. */
+void vsm_admin_start(VsmServer *server, int fd);
