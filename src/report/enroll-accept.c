@@ -99,16 +99,14 @@ static bool check_signature(const VsmTpmKey *ak,
 }
 
 /* What differs was signed for something else: not this enrolment's. */
-static bool bound(bool ok, const char *what, GError *why, GError **error)
+static bool unbound(GError **error, const char *what, const GError *why)
 {
-    if (!ok) {
-        bool differs = g_error_matches(why, VSM_ERROR, VSM_ERROR_TAMPERED);
+    bool differs = g_error_matches(why, VSM_ERROR, VSM_ERROR_TAMPERED);
 
-        g_set_error(
-            error, VSM_ERROR, differs ? VSM_ERROR_SIGNATURE : VSM_ERROR_FORMAT,
-            "%s does not belong to this enrolment: %s", what, why->message);
-    }
-    return ok;
+    g_set_error(error, VSM_ERROR,
+                differs ? VSM_ERROR_SIGNATURE : VSM_ERROR_FORMAT,
+                "%s does not belong to this enrolment: %s", what, why->message);
+    return false;
 }
 
 static bool check_rk(const VsmTpmKey *ak,
@@ -120,13 +118,14 @@ static bool check_rk(const VsmTpmKey *ak,
     g_autoptr(GError) why = NULL;
     VsmDigest extra;
 
-    return check_signature(ak, response->rk_attest, response->rk_signature,
-                           what, error) &&
-           vsm_enroll_bind(VSM_ENROLL_CERTIFY, &response->request,
-                           &response->challenge, &extra, error) &&
-           bound(vsm_tpm_certify_check(response->rk_attest, rk->name, &extra,
-                                       &why),
-                 what, why, error);
+    if (!check_signature(ak, response->rk_attest, response->rk_signature, what,
+                         error) ||
+        !vsm_enroll_bind(VSM_ENROLL_CERTIFY, &response->request,
+                         &response->challenge, &extra, error)) {
+        return false;
+    }
+    return vsm_tpm_certify_check(response->rk_attest, rk->name, &extra, &why) ||
+           unbound(error, what, why);
 }
 
 static bool check_quote(const VsmTpmKey *ak,
@@ -138,13 +137,15 @@ static bool check_quote(const VsmTpmKey *ak,
     g_autoptr(GError) why = NULL;
     VsmDigest extra;
 
-    return check_signature(ak, response->quote_attest,
-                           response->quote_signature, what, error) &&
-           vsm_enroll_bind(VSM_ENROLL_QUOTE, &response->request,
-                           &response->challenge, &extra, error) &&
-           bound(vsm_tpm_quote_check(response->quote_attest, hash, &extra,
-                                     &response->pcrs, &why),
-                 what, why, error);
+    if (!check_signature(ak, response->quote_attest, response->quote_signature,
+                         what, error) ||
+        !vsm_enroll_bind(VSM_ENROLL_QUOTE, &response->request,
+                         &response->challenge, &extra, error)) {
+        return false;
+    }
+    return vsm_tpm_quote_check(response->quote_attest, hash, &extra,
+                               &response->pcrs, &why) ||
+           unbound(error, what, why);
 }
 
 static bool check_boot(const VsmTpmPcrs *pcrs, bool allow_zero, GError **error)

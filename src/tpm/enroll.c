@@ -191,7 +191,9 @@ static bool is_foreign(TSS2_RC rc)
 {
     return vsm_tpm_is(rc, TPM2_RC_INTEGRITY) || vsm_tpm_is(rc, TPM2_RC_VALUE) ||
            vsm_tpm_is(rc, TPM2_RC_SIZE) || vsm_tpm_is(rc, TPM2_RC_ECC_POINT) ||
-           vsm_tpm_is(rc, TPM2_RC_INSUFFICIENT);
+           vsm_tpm_is(rc, TPM2_RC_INSUFFICIENT) ||
+           /* libtpms, for an RSA ciphertext whose padding is wrong. */
+           vsm_tpm_is(rc, TPM2_RC_FAILURE);
 }
 
 static bool activate(VsmTpm *tpm,

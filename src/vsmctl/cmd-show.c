@@ -3,9 +3,42 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "vsmctl/ask.h"
 #include "vsmctl/output.h"
+#include "vsmctl/request.h"
 #include "vsmctl/snapshots.h"
 #include "vsmctl/vsmctl.h"
+
+static gboolean evidence;
+static char *vm;
+
+static const GOptionEntry options[] = {
+    {"evidence", 0, 0, G_OPTION_ARG_NONE, &evidence,
+     "Print the snapshot's metadata and what the attestation key signed when "
+     "it was committed, for 'vsmctl verify --snapshot-evidence'",
+     NULL},
+    {"vm", 0, 0, G_OPTION_ARG_STRING, &vm, "With --evidence: the VM's UUID",
+     "UUID"},
+    {0},
+};
+
+/* The host has it, not the VM: it is asked, or opened where no VM uses it. */
+static int run_evidence(const char *snapshot, GError **error)
+{
+    g_autofree char *uuid = NULL, *text = NULL;
+
+    if (!vm) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
+                    "--vm UUID is missing: whose snapshot it is");
+        return -1;
+    }
+    uuid = request_uuid(vm, error);
+    if (!uuid || !ask_host(VSM_ADMIN_EVIDENCE, uuid, snapshot, &text, error) ||
+        !write_text_file("-", text, error)) {
+        return -1;
+    }
+    return VSMCTL_MATCH;
+}
 
 static void print(const json_t *entry)
 {
@@ -33,9 +66,13 @@ static void print(const json_t *entry)
 
 static int run(char **args, GError **error)
 {
-    g_autoptr(Qmp) qmp = qmp_open_vm(error);
+    g_autoptr(Qmp) qmp = NULL;
     json_auto_t *entry = NULL;
 
+    if (evidence) {
+        return run_evidence(args[0], error);
+    }
+    qmp = qmp_open_vm(error);
     if (!qmp || !snapshots_find(qmp, args[0], &entry, error)) {
         return -1;
     }
@@ -51,8 +88,11 @@ const VsmctlCommand vsmctl_show = {
     .name = "show",
     .args = "SNAPSHOT",
     .summary = "show all that is known of a sealed snapshot",
-    .text = "Digests are SHA-384 in hex; docs/formats.md says of what.",
-    .takes = VSMCTL_TAKES_QMP,
+    .text = "Digests are SHA-384 in hex; docs/formats.md says of what.\n\n"
+            "--evidence needs no VM: it asks the daemon (--daemon), or opens "
+            "the state directory, which no running VM may use.",
+    .options = options,
+    .takes = VSMCTL_TAKES_QMP | VSMCTL_TAKES_HOST | VSMCTL_TAKES_DAEMON,
     .n_args_min = 1,
     .n_args_max = 1,
     .run = run,

@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-#include <vsm/report.h>
+#include <vsm/enroll.h>
 
 #include "vsmctl/output.h"
 #include "vsmctl/request.h"
@@ -14,10 +14,13 @@
 
 static char *trust_path, *policy_path, *key_path;
 static char *request_path, *nonce, *vm, *snapshot, *op, *scope;
+static gboolean snapshot_evidence;
 
 static const GOptionEntry options[] = {
     {"trust", 0, 0, G_OPTION_ARG_FILENAME, &trust_path,
-     "Trusted hosts, as 'vsmctl keys' prints them (needed)", "FILE"},
+     "Trusted hosts, as 'vsmctl enroll accept' writes and 'vsmctl keys' "
+     "prints them (needed)",
+     "FILE"},
     {"policy", 0, 0, G_OPTION_ARG_FILENAME, &policy_path,
      "What a report may lack (default: nothing)", "FILE"},
     {"key", 0, 0, G_OPTION_ARG_FILENAME, &key_path,
@@ -34,6 +37,10 @@ static const GOptionEntry options[] = {
      "Without --request: attest, verify or rollback", "OP"},
     {"scope", 0, 0, G_OPTION_ARG_STRING, &scope,
      "Without --request: full, runtime or stored", "SCOPE"},
+    {"snapshot-evidence", 0, 0, G_OPTION_ARG_NONE, &snapshot_evidence,
+     "The file is no report, but evidence of a snapshot, as 'vsmctl show "
+     "--evidence' prints it; --vm and --snapshot must fit, where given",
+     NULL},
     {0},
 };
 
@@ -188,6 +195,69 @@ static void print(const VsmReport *report, const json_t *claims)
     vsmctl_print_field("covers", "RAM, vCPUs, devices; disks not covered");
 }
 
+/* --- Evidence of a snapshot -------------------------------------------- */
+
+static bool fits(const json_t *facts, GError **error)
+{
+    const char *tag = vsmctl_text(facts, "tag"), *id = vsmctl_text(facts, "id");
+    const char *uuid = vsmctl_text(json_object_get(facts, "vm"), "uuid");
+    g_autofree char *by_tag = g_strconcat("tag:", tag, NULL);
+    g_autofree char *by_id = g_strconcat("id:", id, NULL);
+
+    if ((vm && g_ascii_strcasecmp(vm, uuid) != 0) ||
+        (snapshot && strcmp(snapshot, tag) != 0 && strcmp(snapshot, id) != 0 &&
+         strcmp(snapshot, by_tag) != 0 && strcmp(snapshot, by_id) != 0)) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_STALE,
+                    "the evidence is of another snapshot or VM");
+        return false;
+    }
+    return true;
+}
+
+static void print_facts(const json_t *facts)
+{
+    const json_t *machine = json_object_get(facts, "vm");
+    g_autofree char *time = vsmctl_time(vsmctl_int(facts, "time"));
+
+    vsmctl_print_field("trusted", "yes: signed by the host's attestation key");
+    vsmctl_print_member("VM", machine, "uuid");
+    vsmctl_print_member("name", machine, "name");
+    vsmctl_print_member("snapshot", facts, "tag");
+    vsmctl_print_member("id", facts, "id");
+    vsmctl_print_field("sealed", time);
+    vsmctl_print_member("state", facts, "state");
+    vsmctl_print_member("metadata", facts, "metadata_sha384");
+    vsmctl_print_member("commit", facts, "commit");
+    vsmctl_print_member("host", facts, "host_id");
+    vsmctl_print_member("attester", facts, "attester");
+    vsmctl_print_field("not said", "whether the snapshot is still there, or "
+                                   "the newest");
+}
+
+static int run_evidence(const char *path, GError **error)
+{
+    g_autofree char *trust_text = NULL, *text = NULL, *json = NULL;
+    g_autoptr(VsmTrust) trust = NULL;
+    json_auto_t *facts = NULL;
+
+    if (!(trust_text = read_text_file(trust_path, INPUT_BYTES_MAX, error)) ||
+        !(trust = vsm_trust_load(trust_text, error)) ||
+        !(text = read_text_file(path, VSM_EVIDENCE_BYTES_MAX, error)) ||
+        !vsm_snapshot_evidence_verify(text, trust, &json, error)) {
+        return -1;
+    }
+    facts = json_loads(json, 0, NULL);
+    if (!fits(facts, error)) {
+        return -1;
+    }
+    if (vsmctl_options.json) {
+        vsmctl_print_json(facts);
+    } else {
+        print_facts(facts);
+    }
+    return VSMCTL_MATCH;
+}
+
 static int run(char **args, GError **error)
 {
     g_autoptr(VsmReport) report = NULL;
@@ -198,6 +268,9 @@ static int run(char **args, GError **error)
                     "--trust FILE is missing: 'vsmctl keys' on the host "
                     "prints it");
         return -1;
+    }
+    if (snapshot_evidence) {
+        return run_evidence(args[0], error);
     }
     report = check(args[0], error);
     if (!report) {

@@ -14,6 +14,8 @@
 const VsmctlCommand *const vsmctl_commands[] = {
     &vsmctl_setup,
     &vsmctl_keys,
+    &vsmctl_enroll,
+    &vsmctl_trust,
     &vsmctl_status,
     &vsmctl_snapshot,
     &vsmctl_list,

@@ -77,7 +77,7 @@ void store_reopen(Store *store)
     g_assert_no_error(error);
 }
 
-static Store *new_store(const char *curve)
+static Store *new_store(Swtpm *swtpm, const char *curve)
 {
     Store *store = g_new0(Store, 1);
     g_autoptr(GError) error = NULL;
@@ -90,7 +90,7 @@ static Store *new_store(const char *curve)
     store->proc = g_build_filename(store->dir, "proc", NULL);
     store_shell(
         store, "P=${S%/state}/proc; mkdir $P; echo qemu > $P/exe; : > $P/maps");
-    store->swtpm = swtpm_new();
+    store->swtpm = swtpm;
     store->tap = tap_new();
     store->options.state_dir = store->state;
     store->options.secret_path = store->secret;
@@ -114,12 +114,17 @@ static Store *new_store(const char *curve)
 
 Store *store_new(void)
 {
-    return new_store(NULL);
+    return new_store(swtpm_new(), NULL);
+}
+
+Store *store_new_on(Swtpm *swtpm)
+{
+    return new_store(swtpm, NULL);
 }
 
 Store *store_new_operator(const char *curve)
 {
-    return new_store(curve);
+    return new_store(swtpm_new(), curve);
 }
 
 void store_make_operator(Store *store, const char *curve, const char *name)

@@ -33,6 +33,8 @@ typedef struct {
 Store *store_new(void); /* boot PCRs extended, open */
 /* The same with an operator's key on @curve ("prime256v1", "secp384r1"). */
 Store *store_new_operator(const char *curve);
+/* The same on a TPM that is there; steals @swtpm. */
+Store *store_new_on(Swtpm *swtpm);
 void store_free(Store *store);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_free)
 
