@@ -16,7 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "functional"))
 
 from vsmtest import report as outside  # noqa: E402
-from vsmtest.guest import Config, Guest  # noqa: E402
+from vsmtest.guest import DAEMON, IN_PROCESS, Config, Guest  # noqa: E402
 from vsmtest.vsm import unb64url  # noqa: E402
 from vsmtest.vsmctl import MATCH, vsmctl  # noqa: E402
 
@@ -140,18 +140,27 @@ class Story:
         screen.step(
             "a guest, a host TPM, VSM",
             "An swtpm stands for the host's TPM, with boot measurements in"
-            " PCR 0 to 7. The verifier gets the host's public keys. A Linux"
+            " PCR 0 to 7. " + (
+                "vsmd alone has the TPM, the store and the secret; QEMU"
+                " reaches it over a socket."
+                if guest.daemon else
+                "QEMU's own process has the TPM (--in-process).") +
+            " The verifier gets the host's public keys. A Linux"
             " guest boots under QEMU with a vTPM of its own, a qcow2 disk"
             " and -object vm-snapshot-manager.")
         guest.create()
-        screen.during("vsmctl setup", lambda: guest.ctl_host("setup"))
-        (self.folder / "trust").write_text(
-            guest.ctl_host("keys", "--allow-in-process").stdout)
+        if guest.daemon:
+            screen.during("vsmd starts", guest.start_daemon)
+        else:
+            screen.during("vsmctl setup", lambda: guest.ctl_host("setup"))
+        (self.folder / "trust").write_text(guest.ctl_host(
+            "keys", *([] if guest.daemon else ["--allow-in-process"])).stdout)
         _, seconds = screen.during("guest boots", guest.start)
         screen.figure("boot of the guest", f"{seconds:.1f} s")
         guest.serial.ask("mem trusted")
         screen.line("guest's drivers", guest.serial.ask("devices"))
         status = guest.vsm_status()
+        screen.line("attester", status["attester"])
         screen.line("host TPM", status["tpm"])
         screen.line("hypervisor's digest", status["hypervisor"][:40] + "...")
         screen.line("hashing with", status["hash-backend"])
@@ -289,7 +298,8 @@ def main(argv):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     screen = Screen()
     begin = time.monotonic()
-    guest = Guest(Config(vtpm=True))
+    guest = Guest(Config(vtpm=True, attester=IN_PROCESS if "--in-process"
+                         in argv else DAEMON))
     folder = guest.home / "verifier"
     folder.mkdir()
     try:
@@ -299,8 +309,7 @@ def main(argv):
         return 1
     finally:
         if "--keep" in argv:
-            guest.kill()
-            guest.tpm.stop()
+            guest.halt()
             print(f"    kept: {guest.home}")
         else:
             guest.cleanup()

@@ -9,9 +9,53 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from vsmtest.guest import Config, Guest  # noqa: E402
+from vsmtest import guest as guest_module  # noqa: E402
+from vsmtest.guest import DAEMON, IN_PROCESS, Config, Guest  # noqa: E402
 
 BOOT = "boot"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--attester", default=IN_PROCESS,
+                     choices=[IN_PROCESS, DAEMON, "both"],
+                     help="who attests: QEMU's process, vsmd, or each in turn")
+    parser.addoption("--many-vms-seconds", type=int, default=60,
+                     help="how long the test of many VMs on one TPM runs")
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "in_process(why): not run with the daemon")
+    config.addinivalue_line(
+        "markers", "daemon_only: run with the daemon alone")
+
+
+def pytest_generate_tests(metafunc):
+    """Each test in the modes that are asked for."""
+    asked = metafunc.config.getoption("attester")
+    metafunc.parametrize(
+        "attester", [IN_PROCESS, DAEMON] if asked == "both" else [asked],
+        indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Tests of one mode are left out of the other."""
+    def fits(item):
+        mode = item.callspec.params["attester"]
+        return not item.get_closest_marker(
+            "in_process" if mode == DAEMON else "daemon_only")
+
+    left_out = [item for item in items if not fits(item)]
+    items[:] = [item for item in items if fits(item)]
+    config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def attester(request):
+    """Who attests; the machines that are made meanwhile have it."""
+    guest_module.attester = request.param
+    yield request.param
+    guest_module.attester = IN_PROCESS
 
 
 class Machines:
@@ -48,6 +92,9 @@ def pytest_runtest_makereport(item, call):
             if (guest.home / "stderr").exists():
                 report.sections.append((f"QEMU in {guest.home}",
                                         guest.stderr()))
+            if guest.daemon:
+                report.sections.append((f"vsmd in {guest.home}",
+                                        guest.daemon.log()))
 
 
 @pytest.fixture
@@ -59,12 +106,13 @@ def machines():
 
 
 @pytest.fixture(scope="session")
-def golden():
+def golden(attester):
     """A machine that is off, with the sealed snapshot "boot".
 
     In "boot" the guest is idle, holds "golden" in RAM and on its disk;
     afterwards it wrote "later" to the disk, so going back shows.
     """
+    del attester    # one in each mode
     guest = Guest(Config())
     try:
         guest.start()
@@ -72,8 +120,7 @@ def golden():
         guest.serial.ask("put golden")
         guest.snapshot_save(BOOT)
         guest.serial.ask("put later")
-        guest.quit()
-        guest.tpm.stop()
+        guest.halt()
         yield guest
     finally:
         guest.cleanup()

@@ -26,15 +26,15 @@ def name(point):
 
 
 @pytest.fixture(scope="module")
-def two_disks():
+def two_disks(attester):
     """A machine with two disks, off, sealed as "keep" holding "old"."""
+    del attester    # one in each mode
     guest = Guest(Config(extra_disk=True, devices=()))
     try:
         guest.start()
         guest.serial.ask("mem old")
         guest.savevm("keep")
-        guest.quit()
-        guest.tpm.stop()
+        guest.halt()
         yield guest
     finally:
         guest.cleanup()

@@ -15,8 +15,9 @@ RAM_MIB = 768
 
 
 @pytest.fixture(scope="module")
-def big_machine():
+def big_machine(attester):
     """RAM that is full of something, so that hashing takes a while."""
+    del attester    # one in each mode
     guest = Guest(Config(memory_mib=RAM_MIB, machine_options=(
         "memory-backend=ram0"), devices=("virtio-net",)))
     fill = guest.home / "ram"

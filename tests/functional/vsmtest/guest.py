@@ -13,7 +13,8 @@ import signal
 import subprocess
 import tempfile
 
-from . import paths, wait
+from . import daemon, paths, wait
+from .daemon import Daemon
 from .gdb import Gdb
 from .qcow2 import Image
 from .qmp import Closed, Qmp
@@ -21,6 +22,14 @@ from .serial import Serial
 from .swtpm import HostTpm, Swtpm
 from .vsm import VsmCommands
 from .vsmctl import vsmctl
+
+IN_PROCESS, DAEMON = "in-process", "daemon"
+
+# Who attests unless a machine's Config says otherwise; set by the fixtures.
+attester = IN_PROCESS
+
+# QEMU's pid is known, and it waits to be let go.
+GATE = ["sh", "-c", 'read -r go; exec "$@" </dev/null', "sh"]
 
 KERNEL_LINE = ("console=ttyS0 quiet mitigations=off no_timer_check"
                " random.trust_cpu=on")
@@ -66,6 +75,7 @@ class Config:
     throttle: bool = False                # a filter above the first disk
     object: str = "vm-snapshot-manager"   # "": no VSM at all
     options: str = ""                     # more properties of the object
+    attester: str = ""                    # "": the module's
     kernel_line: str = KERNEL_LINE
     qemu: str = ""                        # another binary
     extra: tuple = ()
@@ -81,6 +91,8 @@ class Guest(VsmCommands):
         self.vtpm = Swtpm(self.home / "vtpm") if self.config.vtpm else None
         self.state_dir = self.home / "state"
         self.secret = self.home / "secret"
+        self.daemon = Daemon(self.home / "vsmd") \
+            if (self.config.attester or attester) == DAEMON else None
         self.qmp = self.qmp2 = self.serial = None
         self._process = None
 
@@ -113,6 +125,7 @@ class Guest(VsmCommands):
     def copy(self, **changes):
         """The same machine in a folder of its own; this one must be off."""
         home = pathlib.Path(tempfile.mkdtemp(prefix="vsm-"))
+        changes.setdefault("attester", DAEMON if self.daemon else IN_PROCESS)
         for name in ("disk.qcow2", "disk2.qcow2", "state", "secret",
                      "host/nv", "vtpm/nv"):
             if (self.home / name).exists():
@@ -133,10 +146,15 @@ class Guest(VsmCommands):
         """The value of -object."""
         if not self.config.object:
             return None
-        text = (f"{self.config.object},id=vsm0,tcti={self.tpm.tcti},"
-                f"state-dir={self.state_dir},secret={self.secret}")
-        return text + ("," + self.config.options if self.config.options
-                       else "")
+        options = self.config.options
+        if self.daemon:
+            text = f"attester=unix:{self.daemon.socket}"
+            options, _ = daemon.split_options(options)
+        else:
+            text = (f"tcti={self.tpm.tcti},state-dir={self.state_dir},"
+                    f"secret={self.secret}")
+        return f"{self.config.object},id=vsm0,{text}" + (
+            "," + options if options else "")
 
     def argv(self, loadvm=None, paused=False):
         """QEMU's command line."""
@@ -181,17 +199,37 @@ class Guest(VsmCommands):
             argv += ["-loadvm", loadvm]
         return argv + list(config.extra)
 
+    def start_daemon(self):
+        """Starts vsmd, if this machine has one and it does not run."""
+        if self.daemon and not self.daemon.running():
+            try:
+                self.daemon.start(self.tpm.tcti, self.state_dir, self.secret,
+                                  daemon.split_options(self.config.options)[1])
+            except daemon.Exited as error:
+                raise Exited(str(error)) from error
+
+    def _spawn(self, argv, errors):
+        """QEMU, registered with the daemon before it begins."""
+        if not self.daemon:
+            return subprocess.Popen(argv, stdin=subprocess.DEVNULL,
+                                    stdout=errors, stderr=errors)
+        process = subprocess.Popen(GATE + argv, stdin=subprocess.PIPE,
+                                   stdout=errors, stderr=errors)
+        self.daemon.register(self.config.uuid, process.pid)
+        process.stdin.write(b"go\n")
+        process.stdin.close()
+        return process
+
     def start(self, loadvm=None, paused=False, boot=True):
         """Starts QEMU.  boot: wait for READY when it boots."""
         self.create()
+        self.start_daemon()
         if self.vtpm:
             self.vtpm.start()
         for name in ("qmp", "qmp2", "ctl", "serial", "gdb"):
             (self.home / name).unlink(missing_ok=True)
         with open(self.home / "stderr", "wb") as errors:
-            self._process = subprocess.Popen(
-                self.argv(loadvm, paused), stdin=subprocess.DEVNULL,
-                stdout=errors, stderr=errors)
+            self._process = self._spawn(self.argv(loadvm, paused), errors)
         try:
             self.qmp = self._connect(Qmp, "qmp")
             self.qmp2 = self._connect(Qmp, "qmp2")
@@ -241,20 +279,29 @@ class Guest(VsmCommands):
         return code
 
     def quit(self):
-        """An orderly end of QEMU; the TPM stays."""
+        """An orderly end of QEMU and of the daemon; the TPM stays."""
         if self.alive():
             try:
                 self.qmp.command("quit")
             except Closed:
                 pass
             self.wait_exit()
+        if self.daemon:
+            self.daemon.stop()
+
+    def halt(self):
+        """An orderly end of all."""
+        self.quit()
+        self.tpm.stop()
 
     def kill(self):
-        """kill -9 for QEMU, and the vTPM's end."""
+        """kill -9 for QEMU and the daemon, and the vTPM's end."""
         if self._process:
             self._process.kill()
             self._process.wait()
             self._process = None
+        if self.daemon:
+            self.daemon.kill()
         self._hang_up()
 
     def kill_process(self):
@@ -298,17 +345,27 @@ class Guest(VsmCommands):
                       check=check)
 
     def ctl_host(self, subcommand, *argv, check=0):
-        """Runs a subcommand that opens the store; QEMU must be off."""
+        """Runs a subcommand on the host's store.
+
+        In process QEMU must be off; with the daemon it is asked, and goes on.
+        """
+        if self.daemon:
+            self.start_daemon()
+            return self.daemon.ctl(subcommand, *argv, check=check)
         return vsmctl(subcommand, "--tcti", self.tpm.tcti,
                       "--state-dir", self.state_dir,
                       "--secret", self.secret, *argv, check=check)
 
     def ctl_image(self, snapshot, *argv, check=None, vm=None):
         """Runs vsmctl verify-snapshot on the first disk; QEMU is off."""
-        return self.ctl_host("verify-snapshot", "--image", self.disks[0],
-                             "--vm", vm or self.config.uuid,
-                             "--emulator", paths.qemu(), *argv, snapshot,
-                             check=check)
+        where = ("--tcti", self.tpm.tcti, "--state-dir", self.state_dir,
+                 "--secret", self.secret)
+        if self.daemon:
+            self.start_daemon()
+            where = ("--attester", f"unix:{self.daemon.socket}")
+        return vsmctl("verify-snapshot", "--image", self.disks[0],
+                      "--vm", vm or self.config.uuid, "--emulator",
+                      paths.qemu(), *where, *argv, snapshot, check=check)
 
     def disk_sums(self):
         """SHA-256 of what the guest's disks hold now, as QEMU sees them."""

@@ -1,7 +1,7 @@
 """Where the built programs are, and one way to run them.
 
 Each is taken from the environment first (VSM_QEMU, VSM_STOCK_QEMU,
-VSM_QEMU_IMG, VSM_VSMCTL), then from the build folder (VSM_BUILD).
+VSM_QEMU_IMG, VSM_VSMCTL, VSM_VSMD), then from the build folder (VSM_BUILD).
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
@@ -51,6 +51,13 @@ def vsmctl():
     return _find("VSM_VSMCTL", [BUILD / "libvsm/vsmctl",
                                 BUILD / "prefix/bin/vsmctl"],
                  "run scripts/build-qemu, or set VSM_VSMCTL")
+
+
+def vsmd():
+    """The daemon."""
+    return _find("VSM_VSMD", [BUILD / "libvsm/vsmd",
+                              BUILD / "prefix/sbin/vsmd"],
+                 "run scripts/build-qemu, or set VSM_VSMD")
 
 
 def guest_file(flavour, name):
