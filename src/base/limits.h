@@ -49,6 +49,9 @@
 #define VSM_DISKS_MAX 64u
 #define VSM_RESEAL_MAX 128u /* in one request, which each metadata keeps */
 #define VSM_SIGNATURE_DER_BYTES_MAX 128u /* ECDSA over P-384: at most 104 */
+/* Unfinished records in one list; the next list has others once these are
+ * forgotten.  Whoever writes the store can make any number of folders. */
+#define VSM_DEBRIS_MAX 256u
 
 /* State. */
 #define VSM_BLOCKS_MAX 1024u /* RAM blocks; QEMU has some 10 to 300 */

@@ -144,7 +144,8 @@ bool vsm_host_mark_mac(VsmHost *host,
                        GError **error);
 bool vsm_host_mark_known(VsmHost *host, const VsmMetadata *metadata);
 
-/* Called with the mutex held.  Of VsmRecord, transfer full. */
+/* Called with the mutex held.  Of VsmRecord, transfer full; at most
+ * VSM_DEBRIS_MAX that are not listed. */
 GPtrArray *vsm_host_list(VsmHost *host, const char *uuid, GError **error);
 
 /*

@@ -137,15 +137,18 @@ GPtrArray *vsm_host_list(VsmHost *host, const char *uuid, GError **error)
 {
     g_autoptr(GPtrArray) records = g_ptr_array_new_with_free_func(free_record);
     g_autoptr(GPtrArray) ids = NULL;
+    guint listed;
 
     if (!add_listed(host, uuid, records, error)) {
         return NULL;
     }
+    listed = records->len;
     ids = vsm_store_ids(host->store, uuid, error);
     if (!ids) {
         return NULL;
     }
-    for (guint i = 0; i < ids->len; i++) {
+    for (guint i = 0; i < ids->len && records->len - listed < VSM_DEBRIS_MAX;
+         i++) {
         VsmRecord *record;
 
         if (vsm_catalogue_find(host->catalogue, uuid, ids->pdata[i])) {
