@@ -4,6 +4,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <vsm/admin.h>
+
 #include "vsmctl/answer.h"
 #include "vsmctl/emulator.h"
 #include "vsmctl/request.h"
@@ -21,7 +23,8 @@ static const GOptionEntry options[] = {
     {"emulator", 0, 0, G_OPTION_ARG_FILENAME, &emulator,
      "With --image: QEMU with VSM (default: " DEFAULT_EMULATOR ")", "PROGRAM"},
     {"attester", 0, 0, G_OPTION_ARG_STRING, &attester,
-     "With --image: the daemon's socket, instead of --tcti and --state-dir",
+     "With --image and --daemon: the daemon's socket for hypervisors (default: "
+     "unix:" VSM_ATTESTER_SOCKET ")",
      "unix:PATH"},
     {0},
 };
@@ -36,7 +39,7 @@ static int run_on_image(const char *snapshot, GError **error)
 {
     g_autofree char *vm = NULL;
     EmulatorOptions wanted = {emulator ? emulator : DEFAULT_EMULATOR, image,
-                              NULL, attester};
+                              NULL, NULL};
     g_autoptr(Emulator) running = NULL;
 
     if (vsmctl_options.request || vsmctl_options.nonce ||
@@ -48,9 +51,11 @@ static int run_on_image(const char *snapshot, GError **error)
     if (!uuid || !snapshot) {
         return refuse(error, "--image needs --vm UUID and the snapshot's name");
     }
-    if (!attester && (!vsmctl_options.tcti || !vsmctl_options.state_dir)) {
+    if (vsmctl_options.daemon) {
+        wanted.attester = attester ? attester : "unix:" VSM_ATTESTER_SOCKET;
+    } else if (!vsmctl_options.tcti || !vsmctl_options.state_dir) {
         return refuse(error, "--image needs --tcti and --state-dir, or "
-                             "--attester: who sealed the snapshot");
+                             "--daemon: who sealed the snapshot");
     }
     vm = request_uuid(uuid, error);
     if (!vm) {
@@ -69,7 +74,8 @@ static int run(char **args, GError **error)
     }
     if (uuid || emulator || attester || vsmctl_options.tcti ||
         vsmctl_options.state_dir || vsmctl_options.secret ||
-        vsmctl_options.pcrs || vsmctl_options.allow_unmeasured_boot) {
+        vsmctl_options.pcrs || vsmctl_options.allow_unmeasured_boot ||
+        vsmctl_options.daemon) {
         return refuse(error, "these options go with --image: a running VM has "
                              "its own");
     }
@@ -88,7 +94,8 @@ const VsmctlCommand vsmctl_verify_snapshot = {
             "release the digest, because no such VM is there (unsealed: "
             "false), so nothing is signed.",
     .options = options,
-    .takes = VSMCTL_TAKES_QMP | VSMCTL_TAKES_REQUEST | VSMCTL_TAKES_HOST,
+    .takes = VSMCTL_TAKES_QMP | VSMCTL_TAKES_REQUEST | VSMCTL_TAKES_HOST |
+             VSMCTL_TAKES_DAEMON,
     .n_args_max = 1,
     .run = run,
 };

@@ -13,7 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <vsm/error.h>
+#include <vsm/admin.h>
 
 #include "vsmctl/vsmctl.h"
 
@@ -23,6 +23,7 @@
 struct _Emulator {
     GSubprocess *process;
     Qmp *qmp;
+    char *registered; /* as this VM; NULL: with no daemon */
 };
 
 /* It must not outlive us: it holds the store. */
@@ -63,9 +64,9 @@ static void add_path(json_t *object, const char *name, const char *path)
     }
 }
 
-static char *object_text(const EmulatorOptions *options)
+static json_t *object_of(const EmulatorOptions *options)
 {
-    json_auto_t *object =
+    json_t *object =
         json_pack("{s:s, s:s, s:s*}", "qom-type", "vm-snapshot-manager", "id",
                   "vsm0", "attester", options->attester);
 
@@ -81,7 +82,7 @@ static char *object_text(const EmulatorOptions *options)
             json_object_set_new(object, "allow-unmeasured-boot", json_true());
         }
     }
-    return dump(object);
+    return object;
 }
 
 static GSubprocess *
@@ -91,7 +92,6 @@ spawn(const EmulatorOptions *options, int fd, GError **error)
         G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_PIPE);
     g_autofree char *chardev = g_strdup_printf("socket,id=qmp0,fd=%d", QMP_FD);
     g_autofree char *blockdev = blockdev_text(options);
-    g_autofree char *object = object_text(options);
     const char *argv[] = {
         options->program,
         "-machine",
@@ -110,8 +110,6 @@ spawn(const EmulatorOptions *options, int fd, GError **error)
         "chardev=qmp0,mode=control",
         "-blockdev",
         blockdev,
-        "-object",
-        object,
         NULL,
     };
 
@@ -165,11 +163,48 @@ start(Emulator *emulator, const EmulatorOptions *options, GError **error)
     return false;
 }
 
+/* To the daemon it is that VM for as long as it runs. */
+static bool register_with_daemon(Emulator *emulator,
+                                 const EmulatorOptions *options,
+                                 GError **error)
+{
+    const char *pid = g_subprocess_get_identifier(emulator->process);
+
+    if (!options->attester) {
+        return true;
+    }
+    if (!vsm_admin_call(
+            vsmctl_options.daemon, VSM_ADMIN_VM_REGISTER,
+            g_variant_new("(sus)", options->uuid,
+                          (guint32)strtoul(pid ? pid : "0", NULL, 10), ""),
+            "()", NULL, error)) {
+        return false;
+    }
+    emulator->registered = g_strdup(options->uuid);
+    return true;
+}
+
+/* Later than the process: the daemon must know its pid. */
+static bool
+add_object(Emulator *emulator, const EmulatorOptions *options, GError **error)
+{
+    json_auto_t *added = NULL;
+
+    if (!register_with_daemon(emulator, options, error)) {
+        return false;
+    }
+    added = qmp_execute(emulator->qmp, "object-add", object_of(options), error);
+    return added != NULL;
+}
+
 Emulator *emulator_start(const EmulatorOptions *options, GError **error)
 {
     g_autoptr(Emulator) emulator = g_new0(Emulator, 1);
 
-    return start(emulator, options, error) ? g_steal_pointer(&emulator) : NULL;
+    return start(emulator, options, error) &&
+                   add_object(emulator, options, error)
+               ? g_steal_pointer(&emulator)
+               : NULL;
 }
 
 Qmp *emulator_qmp(Emulator *emulator)
@@ -188,6 +223,12 @@ void emulator_free(Emulator *emulator)
         g_subprocess_force_exit(emulator->process);
         g_subprocess_wait(emulator->process, NULL, NULL);
         g_object_unref(emulator->process);
+    }
+    if (emulator->registered) {
+        vsm_admin_call(vsmctl_options.daemon, VSM_ADMIN_VM_UNREGISTER,
+                       g_variant_new("(s)", emulator->registered), "()", NULL,
+                       NULL);
+        g_free(emulator->registered);
     }
     g_free(emulator);
 }

@@ -17,7 +17,7 @@
 /* Milliseconds.  QEMU answers at once, unless its main loop is blocked by
  * something that is not ours, such as HMP's savevm on a slow disk. */
 #define GREETING_MS 5000
-#define EMULATOR_MS 60000 /* a cold start: libraries, hashing, the TPM */
+#define EMULATOR_MS 60000 /* a cold start on a busy host */
 #define ANSWER_MS (15 * 60 * 1000)
 
 typedef struct {

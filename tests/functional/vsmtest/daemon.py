@@ -36,14 +36,16 @@ class Daemon:
         self.home = pathlib.Path(home)
         self.socket = self.home / "vsmd.sock"
         self.admin = self.home / "admin.sock"
+        # Tests are in a hurry; rates have tests of their own.
+        self.rates = ["--seal-interval-ms=0", "--attest-interval-ms=0"]
         self._process = None
 
     def start(self, tcti, state_dir, secret, options=()):
         """Starts it; Exited with its words if it does not stay."""
         self.home.mkdir(mode=0o755, parents=True, exist_ok=True)
         argv = [paths.vsmd(), f"--tcti={tcti}", f"--state-dir={state_dir}",
-                f"--secret={secret}", f"--socket={self.socket}",
-                f"--admin-socket={self.admin}", *options]
+                f"--secret={secret}", f"--listen={self.socket}",
+                f"--admin={self.admin}", *self.rates, *options]
         for path in (self.socket, self.admin):
             path.unlink(missing_ok=True)
         with open(self.home / "log", "ab") as log:
@@ -71,7 +73,7 @@ class Daemon:
 
     def register(self, uuid, pid):
         """That process is that VM."""
-        self.ctl("vm", "register", uuid, pid, check=0)
+        self.ctl("vm", "register", uuid, "--pid", pid, check=0)
 
     def ctl(self, *argv, check=None):
         """vsmctl on the admin socket."""

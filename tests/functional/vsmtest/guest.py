@@ -362,7 +362,8 @@ class Guest(VsmCommands):
                  "--secret", self.secret)
         if self.daemon:
             self.start_daemon()
-            where = ("--attester", f"unix:{self.daemon.socket}")
+            where = (f"--daemon={self.daemon.admin}",
+                     "--attester", f"unix:{self.daemon.socket}")
         return vsmctl("verify-snapshot", "--image", self.disks[0],
                       "--vm", vm or self.config.uuid, "--emulator",
                       paths.qemu(), *where, *argv, snapshot, check=check)
