@@ -153,8 +153,7 @@ class Story:
             screen.during("vsmd starts", guest.start_daemon)
         else:
             screen.during("vsmctl setup", lambda: guest.ctl_host("setup"))
-        (self.folder / "trust").write_text(guest.ctl_host(
-            "keys", *([] if guest.daemon else ["--allow-in-process"])).stdout)
+        (self.folder / "trust").write_text(guest.keys())
         _, seconds = screen.during("guest boots", guest.start)
         screen.figure("boot of the guest", f"{seconds:.1f} s")
         guest.serial.ask("mem trusted")

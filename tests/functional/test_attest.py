@@ -247,6 +247,7 @@ def test_another_bios_is_refused(machines, golden, tmp_path):
     assert "pc.bios" in refused(guest, "config")
 
 
+@pytest.mark.in_process("its properties are those of that kind")
 def test_object_added_to_a_running_machine(machines):
     guest = machines.new(object="").start()
     guest.qmp.command("object-add", qom_type="vm-snapshot-manager", id="vsm0",

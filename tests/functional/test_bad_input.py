@@ -253,6 +253,7 @@ def test_prepared_catalogue_of_another_time_is_not_adopted(guest):
     assert guest.vsm_tags() == ["boot", "one"]
 
 
+@pytest.mark.in_process("QEMU does not hold the store")
 def test_store_in_use_is_refused_and_the_holder_named(machines, guest):
     second = machines.copy(guest)
     second.state_dir, second.tpm = guest.state_dir, guest.tpm

@@ -10,6 +10,8 @@ import pytest
 
 from vsmtest.paths import ROOT
 
+pytestmark = pytest.mark.in_process("no attester")
+
 PATCH = """\
 --- a/main.c
 +++ b/main.c

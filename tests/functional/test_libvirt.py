@@ -9,6 +9,8 @@ import pytest
 from vsmtest.libvirt import Domain, Libvirt
 from vsmtest.vsmctl import MATCH, MISMATCH, UNTRUSTED, USAGE, vsmctl
 
+pytestmark = pytest.mark.in_process("in QEMU there")
+
 
 @pytest.fixture(scope="module")
 def libvirt():

@@ -14,6 +14,8 @@ from vsmtest.guest import Config, Guest
 from vsmtest.qcow2 import Image
 from vsmtest.qmp import QmpError
 
+pytestmark = pytest.mark.in_process("no attester")
+
 MIB = 1 << 20
 
 

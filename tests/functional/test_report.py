@@ -63,7 +63,11 @@ def test_claims_echo_the_request_and_the_snapshot(attested):
     assert claims["snapshot"]["state"] == snapshot["state"]
     assert claims["measured"] == snapshot["state"]
     assert claims["covers"] == ["ram", "vcpus", "devices"]
-    assert claims["attester"] == "in-process"
+    daemon = attested.guest.daemon is not None
+    assert claims["attester"] == ("daemon" if daemon else "in-process")
+    assert claims["hypervisor_measured_by"] == ("daemon" if daemon
+                                                else "self")
+    assert claims["state_measured_by"] == "self"
     assert claims["unmeasured_boot"] is False
     assert claims["require_sealed"] is True
     assert claims["unsealed"] is True

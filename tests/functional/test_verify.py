@@ -113,7 +113,7 @@ def test_image_without_its_vm_needs_the_right_vm_and_store(off, machines):
     assert "boot" in off.ctl_image("boot", vm=other, check=USAGE).stderr
     off.ctl_image("nosuch", check=USAGE)
     stranger = machines.new().create()
-    stranger.ctl_host("setup")
+    stranger.keys()     # which sets it up
     stranger.disks[0].write_bytes(off.disks[0].read_bytes())
     stranger.ctl_image("boot", check=USAGE)
 

@@ -22,8 +22,7 @@ def files(tmp_path):
 @pytest.fixture
 def trusted(off, files):
     """A running machine whose keys the verifier trusts (files/trust)."""
-    (files / "trust").write_text(
-        off.ctl_host("keys", "--allow-in-process").stdout)
+    (files / "trust").write_text(off.keys())
     off.start(loadvm="boot", paused=True)
     return off
 
@@ -137,11 +136,11 @@ def test_keys_of_an_unknown_host_are_not_trusted(machines, trusted, files):
     attest(trusted, files, MATCH)
     other = machines.new().create()
     shutil.move(files / "trust", files / "right")
-    (files / "trust").write_text(
-        other.ctl_host("keys", "--allow-in-process").stdout)
+    (files / "trust").write_text(other.keys())
     verify(files, check=UNTRUSTED)
 
 
+@pytest.mark.in_process("keys of that kind")
 def test_keys_in_process_are_refused_unless_allowed(machines, golden, files):
     guest = machines.copy(golden).create()
     (files / "trust").write_text(guest.ctl_host("keys").stdout)
@@ -151,6 +150,7 @@ def test_keys_in_process_are_refused_unless_allowed(machines, golden, files):
     assert "process" in done.stderr + done.stdout
 
 
+@pytest.mark.in_process("vsmd sets up at its start")
 def test_setup_makes_what_is_absent_and_may_be_repeated(machines):
     guest = machines.new().create()
     guest.ctl_host("setup")

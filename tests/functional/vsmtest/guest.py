@@ -356,6 +356,11 @@ class Guest(VsmCommands):
                       "--state-dir", self.state_dir,
                       "--secret", self.secret, *argv, check=check)
 
+    def keys(self):
+        """A trust file for a verifier who accepts this kind of attester."""
+        return self.ctl_host("keys", *([] if self.daemon else
+                                       ["--allow-in-process"])).stdout
+
     def ctl_image(self, snapshot, *argv, check=None, vm=None):
         """Runs vsmctl verify-snapshot on the first disk; QEMU is off."""
         where = ("--tcti", self.tpm.tcti, "--state-dir", self.state_dir,
