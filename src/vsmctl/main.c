@@ -28,6 +28,7 @@ const VsmctlCommand *const vsmctl_commands[] = {
     &vsmctl_verify,
     &vsmctl_policy,
     &vsmctl_reseal,
+    &vsmctl_vm,
     NULL,
 };
 

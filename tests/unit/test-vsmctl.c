@@ -125,6 +125,10 @@ static void test_usage_errors_are_3(void)
         "0 to 22");
     usage_error(vsmctl("status", NULL), "--qmp");
     usage_error(vsmctl("status", "--qmp=a", "--domain=b", NULL), "give one");
+    usage_error(vsmctl("vm", "frobnicate", NULL), "vm list");
+    usage_error(vsmctl("vm", "register", NULL), "which VM?");
+    usage_error(vsmctl("vm", "register", FIXTURE_UUID, NULL), "who is it?");
+    usage_error(vsmctl("vm", "unregister", "1", NULL), "UUID");
     usage_error(vsmctl("verify-snapshot", "--image=a", NULL), "--vm UUID");
     usage_error(vsmctl("verify-snapshot", "--image=a", "--nonce=AAAAAAAAAAA",
                        "b", NULL),
@@ -140,7 +144,8 @@ static void test_help_describes_every_subcommand(void)
     const char *const names[] = {
         "setup",    "keys",   "status",  "snapshot",
         "list",     "show",   "attest",  "verify-snapshot",
-        "rollback", "delete", "request", "verify"};
+        "rollback", "delete", "request", "verify",
+        "vm"};
 
     g_assert_cmpint(all.code, ==, 0);
     g_assert_cmpint(version.code, ==, 0);
