@@ -50,7 +50,8 @@ typedef struct {
 extern const VsmctlCommand vsmctl_setup, vsmctl_keys, vsmctl_status,
     vsmctl_snapshot, vsmctl_list, vsmctl_show, vsmctl_attest,
     vsmctl_verify_snapshot, vsmctl_rollback, vsmctl_delete, vsmctl_request,
-    vsmctl_verify, vsmctl_policy, vsmctl_reseal, vsmctl_enroll, vsmctl_trust, vsmctl_vm;
+    vsmctl_verify, vsmctl_policy, vsmctl_reseal, vsmctl_enroll, vsmctl_trust,
+    vsmctl_vm;
 
 /* All subcommands in the order of the help; ends with NULL. */
 extern const VsmctlCommand *const vsmctl_commands[];
