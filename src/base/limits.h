@@ -76,3 +76,10 @@
 #define VSM_ERROR_TEXT_BYTES_MAX 8191u /* of an error; longer ones are cut */
 #define VSM_VALUE_BYTES_MAX 16u /* of a finding: old and new value */
 #define VSM_TEXTS_MAX 65536u /* in one list of texts */
+
+/* Runtime scope.  A Linux guest has 130 tables, 6500 pages, 9000 sites. */
+#define VSM_WALK_TABLES_MAX (1u << 20) /* tables of one walk: 4 GiB of them */
+#define VSM_SCOPE_PAGES_MAX (1u << 16) /* sealed pages: 256 MiB */
+#define VSM_SCOPE_WITNESSES_MAX (1u << 17) /* 32 bytes each */
+#define VSM_SCOPE_FACTS_MAX 4096u /* 40 bytes each; the rest is counted */
+#define VSM_SCOPE_ROOTS_MAX (1u << 20) /* of the census, 8 bytes each */

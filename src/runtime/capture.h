@@ -1,0 +1,67 @@
+/*
+ * The steps of a capture, which scope.c runs in order.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+
+#include "core/pool.h"
+#include "runtime/scope.h"
+
+typedef struct {
+    const VsmGuest *guest;
+    VsmPool *pool;
+    const VsmScope *sealed; /* NULL: this scope will be sealed */
+    VsmScope *scope; /* in the making */
+    VsmPaging paging;
+    guint64 root; /* of the kernel, as the first running vCPU has it */
+    GArray *cr3s; /* of VsmLoadedRoot, one for each vCPU that runs */
+    GArray *leaves; /* of VsmLeaf: what classes.c looks at */
+    VsmScopeStats stats;
+} VsmCapture;
+
+/* What a vCPU's CR3 stands for. */
+typedef struct {
+    guint vcpu; /* index plus 1 */
+    guint64 kernel; /* root with the kernel's mappings */
+    guint64 user; /* root of KPTI that is loaded now; 0: none */
+} VsmLoadedRoot;
+
+/*
+ * The root slot where Linux maps a process's LDT under KPTI, in both paging
+ * modes: the one entry of the upper half that processes differ in.
+ */
+#define VSM_LDT_SLOT 272
+
+/* registers.c */
+void vsm_capture_registers(VsmCapture *capture);
+void vsm_capture_tables(VsmCapture *capture);
+
+/* roots.c: finds the kernel's root; false with @ret_reason: no paging yet. */
+bool vsm_capture_find_root(VsmCapture *capture, char **ret_reason);
+void vsm_capture_loaded_roots(VsmCapture *capture);
+
+/* census.c: all roots in memory; CRYPTO never, the pool's errors. */
+bool vsm_capture_census(VsmCapture *capture, GError **error);
+
+/* roots.c: compares one root with the main one. */
+void vsm_capture_compare_root(VsmCapture *capture, guint64 root, guint vcpu);
+
+/* classes.c: walks the kernel's half; sealing: false with a reason. */
+bool vsm_capture_classes(VsmCapture *capture, char **ret_reason);
+bool vsm_capture_firmware(VsmCapture *capture, GError **error);
+
+/* aliases.c: writable mappings of sealed frames. */
+void vsm_capture_aliases(VsmCapture *capture);
+
+/* witness.c */
+void vsm_capture_witnesses(VsmCapture *capture);
+
+/* pages.c: digests of all hashed runs. */
+bool vsm_capture_pages(VsmCapture *capture, GError **error);
+
+/* The bytes at @va as the captured runs map it; false: not mapped there. */
+bool vsm_capture_read(const VsmCapture *capture,
+                      guint64 va,
+                      void *out,
+                      guint bytes);
