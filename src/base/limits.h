@@ -83,3 +83,4 @@
 #define VSM_SCOPE_WITNESSES_MAX (1u << 17) /* 32 bytes each */
 #define VSM_SCOPE_FACTS_MAX 4096u /* 40 bytes each; the rest is counted */
 #define VSM_SCOPE_ROOTS_MAX (1u << 20) /* of the census, 8 bytes each */
+#define VSM_SCOPE_TASKS 64u /* hashing and census tasks not yet done */

@@ -11,8 +11,9 @@
 #include "runtime/capture.h"
 #include "runtime/memory.h"
 
-#define SLICE_BYTES (32ull * 1024 * 1024) /* RAM that one task looks through   \
-                                           */
+#define SLICE_BYTES                                                            \
+    (32ull * 1024 * 1024) /* RAM that one task looks through                   \
+                           */
 #define AGREEING_MIN 8 /* entries by which a page shows itself as a root */
 #define ENTRY_ACCESSED_DIRTY 0x60ull
 #define LINE_ENTRIES 8 /* of one cache line */
@@ -182,8 +183,7 @@ static int by_address(gconstpointer a, gconstpointer b)
 
 bool vsm_capture_census(VsmCapture *capture, GError **error)
 {
-    g_autoptr(VsmGroup) group =
-        vsm_group_new(capture->pool, VSM_TASKS_IN_FLIGHT_MAX);
+    g_autoptr(VsmGroup) group = vsm_group_new(capture->pool, VSM_SCOPE_TASKS);
     Census census;
     bool ok;
 

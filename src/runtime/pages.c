@@ -140,8 +140,7 @@ bool vsm_capture_pages(VsmCapture *capture, GError **error)
 {
     guint n;
     g_autofree Page *pages = list_pages(capture, &n);
-    g_autoptr(VsmGroup) group =
-        vsm_group_new(capture->pool, VSM_TASKS_IN_FLIGHT_MAX);
+    g_autoptr(VsmGroup) group = vsm_group_new(capture->pool, VSM_SCOPE_TASKS);
 
     g_array_set_size(capture->scope->digests, n);
     for (guint i = 0; i < n; i += TASK_PAGES) {
