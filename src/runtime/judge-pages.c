@@ -77,7 +77,7 @@ grow_last(VsmJudgement *judgement, const char *kind, const VsmScopeRun *page)
         return false;
     }
     last = g_ptr_array_index(findings, findings->len - 1);
-    if (last->kind != kind || last->sealed || last->measured ||
+    if (strcmp(last->kind, kind) != 0 || last->sealed || last->measured ||
         strcmp(last->where, vsm_scope_class_name(page->scope_class)) != 0 ||
         last->offset + last->bytes != page->va ||
         last->address + last->bytes != page->pa) {
