@@ -37,7 +37,15 @@ typedef struct {
     guint64 first; /* page */
 } Part;
 
-/* Leaves of the pages from @first on; absent ones are never read. */
+static bool is_zero_leaf(const VsmDigest *leaf)
+{
+    return memcmp(leaf, &vsm_leaf_zero, sizeof(*leaf)) == 0;
+}
+
+/*
+ * Leaves of the pages from @first on; absent ones are never read, zero ones
+ * read once.
+ */
 static bool hash_pages(const Part *part,
                        guint n,
                        VsmHasher *hasher,
@@ -46,36 +54,41 @@ static bool hash_pages(const Part *part,
 {
     const Block *block = part->block;
     g_autofree VsmHashJob *jobs = g_new(VsmHashJob, n);
-    guint n_jobs = 0;
+    guint n_jobs = 0, n_absent = 0;
 
     memset(leaves, 0, n * sizeof(*leaves));
     vsm_geometry_mark_absent(block->geometry, part->first, n, leaves,
                              &vsm_leaf_absent);
     for (guint i = 0; i < n; i++) {
-        if (memcmp(&leaves[i], &vsm_leaf_zero, sizeof(*leaves)) == 0) {
-            const guint8 *page =
-                block->host + (part->first + i) * VSM_PAGE_BYTES;
+        const guint8 *page = block->host + (part->first + i) * VSM_PAGE_BYTES;
 
+        if (block->geometry->n_absent && !is_zero_leaf(&leaves[i])) {
+            n_absent++;
+        } else if (!vsm_is_zero(page, VSM_PAGE_BYTES)) {
             jobs[n_jobs++] = (VsmHashJob){page, VSM_PAGE_BYTES, &leaves[i]};
         }
     }
     vsm_pool_count_hashed(part->measuring->pool,
-                          (guint64)n_jobs * VSM_PAGE_BYTES);
-    return vsm_leaf_run(hasher, jobs, n_jobs, error);
+                          (guint64)(n - n_absent) * VSM_PAGE_BYTES);
+    return vsm_hasher_run(hasher, jobs, n_jobs, error);
 }
 
 /* Sets the bits of this part, which no other task touches. */
 static void compare_pages(const Part *part, guint n, const VsmDigest *leaves)
 {
     const Block *block = part->block;
-    g_autofree VsmDigest *sealed = g_new(VsmDigest, n);
+    const VsmView *view = vsm_stored_view(part->measuring->stored);
 
-    vsm_view_leaves(vsm_stored_view(part->measuring->stored), block->sealed,
-                    part->first, n, sealed);
     for (guint i = 0; i < n; i++) {
-        if (!vsm_digest_equal(&sealed[i], &leaves[i])) {
-            guint64 page = part->first + i;
+        guint64 page = part->first + i;
+        const VsmDigest *sealed = vsm_view_peek(view, block->sealed, page);
+        bool equal = sealed == &vsm_leaf_zero
+                         ? is_zero_leaf(&leaves[i])
+                         : vsm_digest_equal(sealed, &leaves[i]);
 
+        /* An absent page has no body, and is absent on both sides. */
+        if (!equal && !(block->geometry->n_absent &&
+                        vsm_geometry_is_absent(block->geometry, page))) {
             block->changed[page / 64] |= 1ull << (page % 64);
         }
     }

@@ -77,6 +77,13 @@ void vsm_view_leaves(
                              &vsm_leaf_absent);
 }
 
+const VsmDigest *vsm_view_peek(const VsmView *view, guint block, guint64 page)
+{
+    guint32 body = view->bodies[block][page];
+
+    return body ? vsm_leaves_peek(view->leaves, body - 1) : &vsm_leaf_zero;
+}
+
 typedef struct {
     const VsmView *view;
     guint block;

@@ -24,6 +24,9 @@ bool vsm_view_root(const VsmView *view,
                    guint block,
                    VsmDigest *ret,
                    GError **error);
+/* The leaf of a page that is not absent: the zero leaf if it has no body. */
+const VsmDigest *vsm_view_peek(const VsmView *view, guint block, guint64 page);
+
 void vsm_view_free(VsmView *view);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmView, vsm_view_free)

@@ -43,8 +43,15 @@ __attribute__((target("avx2"))) static bool is_zero_avx2(const guint8 *p,
 
 static bool have_avx2(void)
 {
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2");
+    static gint known; /* atomic; 1: no, 2: yes */
+    gint answer = __atomic_load_n(&known, __ATOMIC_RELAXED);
+
+    if (!answer) {
+        __builtin_cpu_init();
+        answer = __builtin_cpu_supports("avx2") ? 2 : 1;
+        __atomic_store_n(&known, answer, __ATOMIC_RELAXED);
+    }
+    return answer == 2;
 }
 #endif
 
