@@ -123,7 +123,7 @@ def more_rows(results):
     out = []
     full = find(results, memory_mib=results["main-mib"], cache="writeback",
                 share=1.0, options="")
-    sparse = find(results, share=0.1)
+    sparse = find(results, share=0.1, memory_mib=results["main-mib"])
     if sparse and full:
         above = sparse["sides"]["vsm"]["attest-pause"]
         below = full["sides"]["vsm"]["attest-pause"]

@@ -177,9 +177,11 @@ class Machine(VsmCommands):
 
     # What the process costs
 
-    def cpu_seconds(self):
-        """Of all its threads, in user mode and in the kernel."""
-        stat = pathlib.Path(f"/proc/{self._process.pid}/stat").read_text()
+    def cpu_seconds(self, main_thread=False):
+        """Of all its threads or of one, in user mode and in the kernel."""
+        pid = self._process.pid
+        stat = pathlib.Path(f"/proc/{pid}/task/{pid}/stat" if main_thread
+                            else f"/proc/{pid}/stat").read_text()
         fields = stat.rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -10,17 +10,20 @@ import pathlib
 import platform
 import subprocess
 import sys
+import time
 
 from vsmtest import paths
 
-from . import measure, plot, table
+from . import documents, measure, plot, table
 from .rounds import Bench, say
 
-SPARSE = [("vsm", measure.attest)]
-SAVE_FIRST = [("vsm", measure.save), ("vsm", measure.attest)]
+BEGIN = time.monotonic()
+
+ALONE = [("vsm", measure.save), ("vsm", measure.attest)]
 SAVE_LOAD = [("stock", measure.save), ("vsm", measure.save),
              ("stock", measure.load), ("vsm", measure.load)]
 BY_HAND = [("stock", measure.by_hand)]
+PARTS = ["compare", "openssl", "sparse", "hand", "threads", "big"]
 
 
 def _command(*argv):
@@ -57,11 +60,9 @@ def _arguments():
     parser.add_argument("--caches", default="writeback,none",
                         help="cache modes (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5,
-                        help="of 4 GiB, which the table shows; other sizes "
-                        "have at most 3 (default: %(default)s)")
-    parser.add_argument("--only", choices=["compare", "openssl", "sparse",
-                                           "hand", "raw"],
-                        help="a part of it")
+                        help="of the main part, 4 GiB with the page cache; "
+                        "the others have fewer (default: %(default)s)")
+    parser.add_argument("--only", choices=PARTS, help="a part of it")
     parser.add_argument("--folder", default="/var/tmp",
                         help="for the disks, twice the largest RAM and half "
                         "as much again (default: %(default)s)")
@@ -69,11 +70,36 @@ def _arguments():
                         help="folder of results.json, table.md, plot.svg "
                         "(default: build/bench)")
     parser.add_argument("--show", type=pathlib.Path, metavar="JSON",
-                        help="only print the table of an earlier run, and "
-                        "draw its plot")
+                        help="measure nothing: the table of an earlier run")
+    parser.add_argument("--documents", action="store_true",
+                        help="write table and plot into README.md and docs/ "
+                        "and the results beside them")
     parser.add_argument("--no-build", action="store_true",
                         help="take the programs that are there")
     return parser.parse_args()
+
+
+def _plan(options, sizes, main):
+    """(part, name, RAM, cache, rounds, more), what matters most first."""
+    rounds, few = options.rounds, min(2, options.rounds)
+    caches = options.caches.split(",")
+    yield ("compare", f"{main} MiB, cache={caches[0]}", main, caches[0],
+           rounds, {"raw": True})
+    yield ("sparse", "10 % of RAM in use", main, "writeback",
+           min(3, rounds), {"steps": ALONE, "share": 0.1})
+    yield ("hand", f"by hand, {main} MiB", main, "writeback", few,
+           {"steps": BY_HAND})
+    yield ("openssl", "OpenSSL alone", main, "writeback", min(3, rounds),
+           {"steps": SAVE_LOAD, "options": ",hash=openssl"})
+    yield ("threads", "one hashing thread", main, "writeback", few,
+           {"steps": ALONE, "options": ",hash-threads=1"})
+    for cache in caches:
+        for size in sizes:
+            if (size, cache) != (main, caches[0]):
+                yield ("compare", f"{size} MiB, cache={cache}", size, cache,
+                       few if size <= main else 1, {})
+    yield ("big", "16 GiB, 10 % in use", 16384, "writeback", 1,
+           {"share": 0.1})
 
 
 def _run(options, raw_tool):
@@ -82,33 +108,13 @@ def _run(options, raw_tool):
     main = 4096 if 4096 in sizes else sizes[-1]
     results = {"host": _host(), "main-mib": main, "runs": []}
 
-    def part(kind):
-        return options.only in (None, kind)
-
-    def add(*arguments, **more):
-        results["runs"].append(bench.compare(*arguments, **more))
-        _write(options.out, results, bench)
-
-    if part("raw"):
-        bench.measure_raw(options.rounds)
-    for cache in options.caches.split(","):
-        for size in sizes:
-            if part("compare"):
-                rounds = options.rounds if size == main else min(
-                    3, options.rounds)
-                add(f"{size} MiB, cache={cache}", size, cache, rounds)
-    few = min(3, options.rounds)
-    if part("openssl"):
-        add("OpenSSL alone", main, "writeback", few, steps=SAVE_LOAD,
-            options=",hash=openssl")
-    if part("sparse"):
-        add("10 % of RAM in use", main, "writeback", options.rounds,
-            steps=SAVE_FIRST, share=0.1)
-    if part("hand"):
-        for size in sizes:
-            if size <= main:
-                add(f"by hand, {size} MiB", size, "writeback",
-                    few if size == main else 1, steps=BY_HAND)
+    for part, name, size, cache, rounds, more in _plan(options, sizes, main):
+        if options.only in (None, part):
+            results["runs"].append(bench.compare(name, size, cache, rounds,
+                                                 **more))
+            _write(options.out, results, bench)
+    results["host"]["load-at-end"] = os.getloadavg()[0]
+    results["host"]["minutes"] = round((time.monotonic() - BEGIN) / 60, 1)
     results["raw"] = bench.raw
     return results
 
@@ -140,6 +146,8 @@ def main():
     (options.out / "table.md").write_text(text, encoding="utf-8")
     (options.out / "plot.svg").write_text(plot.svg(results),
                                           encoding="utf-8")
+    if options.documents:
+        documents.update(results)
     print(text)
     say(f"in {options.out}: results.json, table.md, plot.svg")
 

@@ -20,8 +20,10 @@ def _step(machine, name, function, *arguments):
     """Wall time, CPU time, and the most memory beside what was there."""
     before = machine.watch_memory()
     cpu = machine.cpu_seconds()
+    main = machine.cpu_seconds(True)
     seconds, value = _timed(function, *arguments)
     return {name: seconds, f"{name}-cpu": machine.cpu_seconds() - cpu,
+            f"{name}-main": machine.cpu_seconds(True) - main,
             f"{name}-extra": max(0, machine.peak_memory() - before)}, value
 
 

@@ -63,17 +63,19 @@ class Bench:
             for name, speed in measure.raw(self.raw_tool).items():
                 self.raw[name].append(speed)
 
-    def compare(self, name, memory_mib, cache, rounds, steps=None,
-                options="", share=1.0):
-        """One size and one cache mode, stock against VSM."""
-        steps = steps or STEPS
+    def compare(self, name, memory_mib, cache, rounds, steps=STEPS,
+                options="", share=1.0, raw=False):
+        """One size and one cache mode, stock against VSM.
+
+        raw: the bare libraries, too, once a round.
+        """
         home = tempfile.mkdtemp(prefix="vsm-bench-", dir=self.folder)
         machines = {side: Machine(f"{home}/{side}", memory_mib, cache,
                                   side != "stock", options, share)
                     for side in {step[0] for step in steps}}
         # RAM and, with the page cache, as much again of each machine
-        need = memory_mib * MIB * len(machines) * (1 if cache == "none"
-                                                   else 2)
+        need = int(memory_mib * MIB * share * len(machines) *
+                   (1 if cache == "none" else 2))
         alone = need + RESERVE > _available()
         lines = {side: collections.defaultdict(list) for side in machines}
         try:
@@ -82,6 +84,8 @@ class Bench:
             # the first save of each allocates its clusters
             for turn in range(-1, rounds):
                 self._round(name, turn, machines, steps, alone, lines)
+                if raw and turn >= 0:
+                    self.measure_raw()
         finally:
             for machine in machines.values():
                 machine.end()
@@ -109,5 +113,3 @@ class Bench:
                 say(f"    {side} " + ", ".join(
                     f"{figure} {value:.2f}" for figure, value in
                     values.items() if value < 1e5))
-        if turn >= 0:
-            self.measure_raw()

@@ -22,7 +22,7 @@ def _rows(rows):
 
 def _growth(results):
     head = [f"{side} {step}" for side, step in COLUMNS]
-    out = ["| RAM | cache | " + " | ".join(head) + " | save ratio | "
+    out = ["| RAM, in use | cache | " + " | ".join(head) + " | save ratio | "
            "load ratio |", "|---" * (len(head) + 4) + "|"]
     for run in results["runs"]:
         sides = run["sides"]
@@ -31,7 +31,7 @@ def _growth(results):
         times = {column: median(sides[column[0]][column[1]])
                  for column in COLUMNS}
         out.append(
-            f"| {run['memory-mib'] // 1024 or run['memory-mib'] / 1024} GiB "
+            f"| {run['memory-mib'] / 1024:g} GiB, {run['share']:.0%} "
             f"| {run['cache']} | " +
             " | ".join(f"{times[column]:.2f}" for column in COLUMNS) +
             f" | {times['vsm', 'save'] / times['stock', 'save']:.2f} | "
