@@ -270,6 +270,41 @@ bool vsm_host_reseal_finish(VsmHost *host,
                             guint *ret_n,
                             GError **error);
 
+/**
+ * vsm_host_open_to_adopt:
+ *
+ * As vsm_host_open(), for a store that it refuses as REPLAYED or because an NV
+ * index was lost (NOT_FOUND): a lost index is defined again, empty.  Until it
+ * is adopted nothing but vsm_host_adopt_*() and vsm_host_destroy() may be
+ * called.
+ */
+VsmHost *vsm_host_open_to_adopt(const VsmHostOptions *options, GError **error);
+
+/**
+ * vsm_host_adopt_begin:
+ * @ret_entries: (out) (transfer full): "a(sssxb)": what would count from now
+ * on: VM's uuid, id, tag, seconds since 1970, whether it is damaged
+ *
+ * Errors: INVALID (nothing to adopt), TAMPERED (not a catalogue of this host).
+ */
+bool vsm_host_adopt_begin(VsmHost *host,
+                          GVariant **ret_entries,
+                          GBytes **ret_request,
+                          GError **error);
+
+/* Commits the catalogue as it is: every other copy is dead. */
+bool vsm_host_adopt_finish(VsmHost *host, GBytes *signature, GError **error);
+
+/**
+ * vsm_host_destroy:
+ * @id: of this host, said again
+ *
+ * Frees the NV indices, AK and RK, and removes the store's files.  AK and RK
+ * are shared by all stores with the same secret.  All snapshots are lost; the
+ * host can only be unreferenced then.  Errors: INVALID for another id.
+ */
+bool vsm_host_destroy(VsmHost *host, const char *id, GError **error);
+
 /* Drops the request that waits; harmless without one. */
 void vsm_host_operator_abort(VsmHost *host);
 

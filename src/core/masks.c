@@ -248,8 +248,12 @@ static bool table_has(const char *name,
     for (guint i = 0; i < G_N_ELEMENTS(found_rows); i++) {
         const FoundRow *row = &found_rows[i];
 
+        /* Its place follows from a payload that is not at hand. */
         if (strcmp(row->name, name) == 0 && row->version == version &&
-            strcmp(vsm_mask_reason_name(row->reason), reason) == 0) {
+            strcmp(vsm_mask_reason_name(row->reason), reason) == 0 &&
+            mask->bytes > 0 && mask->offset >= row->before &&
+            (guint64)mask->offset + mask->bytes + row->behind <=
+                VSM_SECTION_BYTES_MAX) {
             return true;
         }
     }

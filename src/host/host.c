@@ -178,6 +178,10 @@ static bool open_keys(VsmHost *host,
 {
     g_autoptr(GBytes) operator_key = NULL;
 
+    if (file->keys && host->adopting) {
+        return vsm_tpm_keys_restore(host->tpm, host->secret, file->id,
+                                    file->keys, error);
+    }
     if (file->keys) {
         return vsm_tpm_keys_use(host->tpm, host->secret, file->id, file->keys,
                                 error);
@@ -286,14 +290,22 @@ static bool check_tcti(const char *tcti, GError **error)
     return false;
 }
 
-VsmHost *vsm_host_open_with_tpm(const VsmHostOptions *options,
-                                VsmTpm *tpm,
-                                GError **error)
+/* The catalogue, and what is left of unfinished saves. */
+static bool settle(VsmHost *host, GError **error)
+{
+    return vsm_host_recover(host, error) && drop_all_unfinished(host, error);
+}
+
+static VsmHost *open_host(const VsmHostOptions *options,
+                          VsmTpm *tpm,
+                          bool adopting,
+                          GError **error)
 {
     g_autoptr(VsmHost) host = g_object_new(VSM_TYPE_HOST, NULL);
     g_auto(VsmHostFile) file = {NULL};
 
     host->tpm = tpm;
+    host->adopting = adopting;
     host->kind = options->kind;
     host->recipients = g_strdupv((char **)options->recipients);
     if (!options->state_dir || !options->tcti) {
@@ -319,15 +331,34 @@ VsmHost *vsm_host_open_with_tpm(const VsmHostOptions *options,
     if (!host->tpm ||
         !open_keys(host, &file, options->operator_key_path, error) ||
         !load_ak(host, error) || !vsm_host_approved_load(host, error) ||
-        !vsm_host_recover(host, error) || !drop_all_unfinished(host, error)) {
+        !(adopting || settle(host, error))) {
         return NULL;
     }
     return g_steal_pointer(&host);
 }
 
+VsmHost *vsm_host_open_with_tpm(const VsmHostOptions *options,
+                                VsmTpm *tpm,
+                                GError **error)
+{
+    return open_host(options, tpm, false, error);
+}
+
 VsmHost *vsm_host_open(const VsmHostOptions *options, GError **error)
 {
-    return vsm_host_open_with_tpm(options, NULL, error);
+    return open_host(options, NULL, false, error);
+}
+
+VsmHost *vsm_host_adopt_with_tpm(const VsmHostOptions *options,
+                                 VsmTpm *tpm,
+                                 GError **error)
+{
+    return open_host(options, tpm, true, error);
+}
+
+VsmHost *vsm_host_open_to_adopt(const VsmHostOptions *options, GError **error)
+{
+    return open_host(options, NULL, true, error);
 }
 
 const char *vsm_host_boot_policy(VsmHost *host)

@@ -60,6 +60,8 @@ struct _VsmHost {
     bool allow_unmeasured_boot;
     guint64 vm_quota_bytes;
 
+    bool adopting; /* opened to be adopted: @catalogue is not the TPM's */
+
     GMutex mutex; /* all below; commits go one at a time under it */
     VsmCatalogue *catalogue; /* committed; each entry has its commit value */
     VsmDigest value; /* of the commit index after @catalogue */
@@ -77,6 +79,11 @@ VsmHost *vsm_host_open_with_tpm(const VsmHostOptions *options,
 
 /* For documents: "frozen" or "operator". */
 const char *vsm_host_boot_policy(VsmHost *host);
+
+/* vsm_host_open_to_adopt(), likewise. */
+VsmHost *vsm_host_adopt_with_tpm(const VsmHostOptions *options,
+                                 VsmTpm *tpm,
+                                 GError **error);
 
 /*
  * Reads index and files, and takes the catalogue that the rule names.  Also

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "base/limits.h"
+#include "host/adopt.h"
 #include "host/evidence.h"
 #include "host/reseal.h"
 
@@ -101,7 +102,8 @@ static bool refuse(VsmHost *host, const Found *current, GError **error)
         g_set_error(error, VSM_ERROR, VSM_ERROR_REPLAYED,
                     "%s: an older copy of the store, or of another one: the "
                     "TPM's commit index says that snapshots were made or "
-                    "removed since; restore the latest copy",
+                    "removed since; restore the latest copy, or, if it is "
+                    "lost, have the operator adopt this one (vsmctl adopt)",
                     host->store->path);
     }
     return false;
@@ -164,6 +166,38 @@ bool vsm_host_recover(VsmHost *host, GError **error)
     default:
         return refuse(host, &current, error);
     }
+}
+
+bool vsm_host_adoptable(VsmHost *host,
+                        VsmCatalogue **ret,
+                        VsmDigest *ret_body,
+                        GError **error)
+{
+    g_auto(Found) found = {.why = NULL};
+    VsmDigest nv;
+    bool written;
+
+    if (!vsm_tpm_nv_read(host->tpm, &nv, &written, error) ||
+        !find(host, VSM_STORE_CATALOGUE, &found, error)) {
+        return false;
+    }
+    if (!found.catalogue) {
+        return refuse(host, &found, error);
+    }
+    if (written && vsm_digest_equal(&nv, &found.value)) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
+                    "%s: the store is the one that the TPM's commit index "
+                    "names: there is nothing to adopt",
+                    host->store->path);
+        return false;
+    }
+    if (!check_signed(host, &found, error) ||
+        !vsm_sha384_bytes(found.file.body, ret_body, error)) {
+        return false;
+    }
+    vsm_catalogue_settle(found.catalogue, &found.value);
+    *ret = g_steal_pointer(&found.catalogue);
+    return true;
 }
 
 bool vsm_host_lock(VsmHost *host, GError **error)

@@ -76,6 +76,18 @@ bool vsm_tpm_keys_use(VsmTpm *tpm,
                       const VsmTpmKeys *keys,
                       GError **error);
 
+/**
+ * vsm_tpm_keys_restore:
+ *
+ * As vsm_tpm_keys_use(); an NV index that was lost is defined again under its
+ * Name, not written.
+ */
+bool vsm_tpm_keys_restore(VsmTpm *tpm,
+                          const VsmSecret *secret,
+                          const char *host_id,
+                          const VsmTpmKeys *keys,
+                          GError **error);
+
 /* Keys in use; borrowed from @tpm, NULL before set-up or use. */
 const VsmTpmKeys *vsm_tpm_keys(VsmTpm *tpm);
 

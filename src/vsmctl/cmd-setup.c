@@ -7,15 +7,39 @@
 #include "vsmctl/output.h"
 #include "vsmctl/vsmctl.h"
 
-static char *operator_key;
+static char *operator_key, *destroy;
 
 static const GOptionEntry options[] = {
     {"operator-key", 0, 0, G_OPTION_ARG_FILENAME, &operator_key,
      "Public key, PEM, that approves boot states (default: none, the boot "
      "state is frozen)",
      "FILE"},
+    {"destroy", 0, 0, G_OPTION_ARG_STRING, &destroy,
+     "Free the TPM's indices and keys of this host, and remove the store: all "
+     "snapshots are lost.  HOST is its id, as set-up prints it",
+     "HOST"},
     {0},
 };
+
+/* A store that the TPM does not bear out can be destroyed, too. */
+static int run_destroy(GError **error)
+{
+    VsmHostOptions host_options;
+    g_autoptr(VsmHost) host = NULL;
+
+    if (!host_options_fill(&host_options, error)) {
+        return -1;
+    }
+    host = vsm_host_open(&host_options, NULL);
+    if (!host) {
+        host = vsm_host_open_to_adopt(&host_options, error);
+    }
+    if (!host || !vsm_host_destroy(host, destroy, error)) {
+        return -1;
+    }
+    vsmctl_print_field("destroyed", vsmctl_options.state_dir);
+    return VSMCTL_MATCH;
+}
 
 static int run(char **args, GError **error)
 {
@@ -23,6 +47,9 @@ static int run(char **args, GError **error)
     const json_t *entry;
 
     (void)args;
+    if (destroy) {
+        return run_destroy(error);
+    }
     if (!host_keys(operator_key, &file, error)) {
         return -1;
     }
@@ -48,7 +75,9 @@ const VsmctlCommand vsmctl_setup = {
             "state directory must not be in use by a running VM.\n\n"
             "Without an operator's key the boot state is frozen: after a "
             "firmware or boot loader update older snapshots cannot be "
-            "verified. No operator key is ever made on the host.",
+            "verified. No operator key is ever made on the host.\n\n"
+            "--destroy is the way back. Keys are shared by all stores with the "
+            "same secret: destroy the last of them only.",
     .options = options,
     .takes = VSMCTL_TAKES_HOST,
     .run = run,

@@ -37,31 +37,40 @@ static guint32 parse_pcrs(const char *text)
     return mask;
 }
 
-bool host_open(const char *operator_key, VsmHost **ret, GError **error)
+bool host_options_fill(VsmHostOptions *ret, GError **error)
 {
-    VsmHostOptions options = {
+    *ret = (VsmHostOptions){
         .state_dir = vsmctl_options.state_dir,
         .tcti = vsmctl_options.tcti,
         .secret_path = vsmctl_options.secret,
-        .operator_key_path = operator_key,
         .allow_unmeasured_boot = vsmctl_options.allow_unmeasured_boot,
     };
-
-    if (!options.tcti || !options.state_dir) {
+    if (!ret->tcti || !ret->state_dir) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
                     "--tcti and --state-dir are needed: which TPM, and where "
                     "its records are");
         return false;
     }
     if (vsmctl_options.pcrs) {
-        options.boot_pcrs = parse_pcrs(vsmctl_options.pcrs);
-        if (options.boot_pcrs == 0) {
+        ret->boot_pcrs = parse_pcrs(vsmctl_options.pcrs);
+        if (ret->boot_pcrs == 0) {
             g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
                         "--pcrs is a list of numbers and ranges from 0 to "
                         "22, such as 0-7,11");
             return false;
         }
     }
+    return true;
+}
+
+bool host_open(const char *operator_key, VsmHost **ret, GError **error)
+{
+    VsmHostOptions options;
+
+    if (!host_options_fill(&options, error)) {
+        return false;
+    }
+    options.operator_key_path = operator_key;
     *ret = vsm_host_open(&options, error);
     return *ret != NULL;
 }

@@ -11,6 +11,9 @@
 
 #include <vsm/host.h>
 
+/* From --tcti, --state-dir and so on; INVALID. */
+bool host_options_fill(VsmHostOptions *ret, GError **error);
+
 /**
  * host_open:
  * @operator_key: (nullable): PEM file; used at set-up only

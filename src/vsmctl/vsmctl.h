@@ -52,6 +52,7 @@ extern const VsmctlCommand vsmctl_setup, vsmctl_keys, vsmctl_status,
     vsmctl_verify_snapshot, vsmctl_rollback, vsmctl_delete, vsmctl_request,
     vsmctl_verify, vsmctl_policy, vsmctl_reseal, vsmctl_enroll, vsmctl_trust,
     vsmctl_vm;
+extern const VsmctlCommand vsmctl_adopt;
 
 /* All subcommands in the order of the help; ends with NULL. */
 extern const VsmctlCommand *const vsmctl_commands[];

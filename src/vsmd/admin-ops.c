@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <string.h>
+#include "vsmd/admin-policy.h"
 #include "vsmd/admin.h"
 
 static GVariant *text_answer(char *text)
@@ -355,6 +356,18 @@ static const VsmAdminRow rows[] = {
     {VSM_ADMIN_ENROLL_RESPOND, "enroll-respond", "(s)", true,
      do_enroll_respond},
     {VSM_ADMIN_EVIDENCE, "evidence", "(ss)", false, do_evidence},
+    {VSM_ADMIN_POLICY_SHOW, "policy-show", "()", true, vsm_admin_policy_show},
+    {VSM_ADMIN_POLICY_APPROVE, "policy-approve", "(a(suay)u)", true,
+     vsm_admin_policy_approve},
+    {VSM_ADMIN_POLICY_REVOKE, "policy-revoke", "(u)", true,
+     vsm_admin_policy_revoke},
+    {VSM_ADMIN_POLICY_FINISH, "policy-finish", "(ay)", true,
+     vsm_admin_policy_finish},
+    {VSM_ADMIN_RESEAL, "reseal", "(sasays)", true, vsm_admin_reseal},
+    {VSM_ADMIN_RESEAL_FINISH, "reseal-finish", "(ay)", true,
+     vsm_admin_reseal_finish},
+    {VSM_ADMIN_OPERATOR_ABORT, "operator-abort", "()", true,
+     vsm_admin_operator_abort},
 };
 
 const VsmAdminRow *vsm_admin_row(guint16 op)

@@ -1,0 +1,99 @@
+/*
+ * vsmctl adopt: use an older copy of a store, or one whose index was lost.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <string.h>
+#include <vsm/host.h>
+
+#include "vsmctl/host.h"
+#include "vsmctl/operator.h"
+#include "vsmctl/output.h"
+#include "vsmctl/vsmctl.h"
+
+static gboolean of_daemon;
+
+static const GOptionEntry options[] = {
+    {"of-daemon", 0, 0, G_OPTION_ARG_NONE, &of_daemon,
+     "The store is the daemon's, which must not run", NULL},
+    OPERATOR_ENTRIES,
+    {0},
+};
+
+static void print_entries(GVariant *entries)
+{
+    for (gsize i = 0; i < g_variant_n_children(entries); i++) {
+        const char *uuid, *id, *tag;
+        gint64 time;
+        gboolean damaged;
+        g_autofree char *when = NULL, *text = NULL;
+
+        g_variant_get_child(entries, i, "(&s&s&sxb)", &uuid, &id, &tag, &time,
+                            &damaged);
+        when = damaged ? g_strdup("damaged") : vsmctl_time(time);
+        text = g_strdup_printf("%s  VM %s  id %s  tag %s", when, uuid, id, tag);
+        vsmctl_print_field("snapshot", text);
+    }
+}
+
+static bool begin(gpointer opaque, GBytes **ret_request, GError **error)
+{
+    g_autoptr(GVariant) entries = NULL;
+
+    if (!vsm_host_adopt_begin(opaque, &entries, ret_request, error)) {
+        return false;
+    }
+    print_entries(entries);
+    return true;
+}
+
+static bool finish(gpointer opaque, GBytes *signature, GError **error)
+{
+    return vsm_host_adopt_finish(opaque, signature, error);
+}
+
+static void abort_act(gpointer opaque)
+{
+    vsm_host_operator_abort(opaque);
+}
+
+static int run(char **args, GError **error)
+{
+    const OperatorAct steps = {begin, finish, abort_act, false};
+    g_autoptr(VsmHost) host = NULL;
+    VsmHostOptions host_options;
+    bool done;
+
+    (void)args;
+    if (!host_options_fill(&host_options, error)) {
+        return -1;
+    }
+    host_options.kind = of_daemon ? VSM_HOST_DAEMON : VSM_HOST_IN_PROCESS;
+    host = vsm_host_open_to_adopt(&host_options, error);
+    if (!host || !operator_run(&steps, host, &done, error)) {
+        return -1;
+    }
+    vsmctl_print_field("adopted", vsmctl_options.state_dir);
+    return VSMCTL_MATCH;
+}
+
+const VsmctlCommand vsmctl_adopt = {
+    .name = "adopt",
+    .args = "",
+    .summary = "use an older copy of a store, by the operator's word",
+    .text =
+        "The TPM's commit index names the one catalogue of a store, so an "
+        "older "
+        "copy is refused. When the latest copy is lost, or the index itself "
+        "was undefined, the operator can say that this copy counts from now "
+        "on: every snapshot that was made since is lost, every one that was "
+        "deleted since is back. It prints each snapshot with its date; the "
+        "operator signs the catalogue's digest. No other copy is accepted "
+        "afterwards.\n\n"
+        "--key, --begin and --finish are as those of policy. A boot-policy "
+        "index that was lost is made again, too, and nothing is approved "
+        "then.",
+    .options = options,
+    .takes = VSMCTL_TAKES_HOST,
+    .run = run,
+};
