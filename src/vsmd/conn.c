@@ -307,10 +307,10 @@ answer(VsmConn *conn, const VsmProtocolHeader *header, GBytes *request)
 static bool wait_for_request(VsmConn *conn, bool first, GError **error)
 {
     const VsmOptions *options = conn->server->options;
-    VsmChannel channel =
-        channel_of(conn, first                  ? options->message_ms
-                         : conn->in_transaction ? options->transaction_ms
-                                                : 0);
+    guint ms = first                  ? options->request_ms
+               : conn->in_transaction ? options->transaction_ms
+                                      : 0;
+    VsmChannel channel = channel_of(conn, ms);
 
     return vsm_channel_wait(&channel, error);
 }

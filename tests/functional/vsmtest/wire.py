@@ -22,11 +22,16 @@ ADMIN_KEYS, ADMIN_METRICS = 68, 69
 ANSWER, ERROR = 0x8000, 0xffff
 
 VM = "smsmsmsb"
+CONTAINER = "ymsuutttma(stb)"
+RECORD = f"smssmsxayayaymsayaymsmaymaymsuay({CONTAINER})bbms"
+RECORDS = f"(ua({RECORD}))"
+STATUS_ANSWER = "(sssssssmsubbbayayay)"
 TYPES = {
     STATUS: f"({VM})",
     LIST: "(u)",
     SEAL_BEGIN: f"(({VM})sbt)",
     PUT: "(ytay)",
+    SEAL_FINISH: f"(({CONTAINER})ms)",
     CHECK_BEGIN: f"(({VM})usmaymsms)",
     GET: "(ytu)",
     REMOVE: "(s)",
@@ -45,9 +50,11 @@ NAMES = {number: name for name, number in CODES.items()}
 class Refused(Exception):
     """The daemon answered with an error."""
 
-    def __init__(self, code, text):
-        super().__init__(f"{NAMES.get(code, code)}: {text}")
-        self.code = NAMES.get(code, code)
+    def __init__(self, number, text):
+        super().__init__(f"{NAMES.get(number, number)}: {text}")
+        self.number = number
+        self.text = text
+        self.code = NAMES.get(number, number)
 
 
 class Hung(Exception):
@@ -134,8 +141,9 @@ class Wire:
         assert answer == operation | ANSWER, (answer, operation)
         return body
 
-    def closed(self):
+    def closed(self, timeout=30):
         """Whether the daemon closes now; what it still says is passed over."""
+        self.socket.settimeout(timeout)
         try:
             while self.socket.recv(4096):
                 pass
