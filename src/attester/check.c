@@ -67,7 +67,12 @@ static bool fetch_documents(VsmCheck *check, GError **error)
         return false;
     }
     check->stored = vsm_stored_new(manifest, document, error);
-    return check->stored != NULL;
+    if (!check->stored) {
+        return false;
+    }
+    /* Measured as it was sealed, also after the mask table got new rows. */
+    check->manifest->masks = vsm_stored_manifest(check->stored)->masks;
+    return true;
 }
 
 static bool fetch(VsmCheck *check, GError **error)

@@ -214,6 +214,9 @@ VsmComparison *vsm_compare_manifests(const VsmManifest *sealed,
 {
     VsmComparison *comparison = comparison_new();
 
+    if (sealed->masks != measured->masks) {
+        add(comparison, "geometry", g_strdup("version of the mask table"), 0);
+    }
     compare_blocks(comparison, sealed, measured);
     compare_sections(comparison, sealed, measured, accepted);
     finish(comparison);

@@ -12,7 +12,7 @@
 #include "core/manifest.h"
 #include "core/masks.h"
 
-#define MANIFEST_TYPE "(sqa(sta(tt)ay)a(syuuua(uuy)ay))"
+#define MANIFEST_TYPE "(sqqa(sta(tt)ay)a(syuuua(uuy)ay))"
 #define MANIFEST_MAGIC "VSM-MANIFEST"
 #define MANIFEST_VERSION 1
 #define WHAT "manifest"
@@ -64,8 +64,8 @@ GBytes *vsm_manifest_encode(const VsmManifest *manifest, GError **error)
     for (guint i = 0; i < manifest->sections->len; i++) {
         add_section(&sections, g_ptr_array_index(manifest->sections, i));
     }
-    return vsm_codec_encode(g_variant_new("(sqa(sta(tt)ay)a(syuuua(uuy)ay))",
-                                          MANIFEST_MAGIC, MANIFEST_VERSION,
+    return vsm_codec_encode(g_variant_new(MANIFEST_TYPE, MANIFEST_MAGIC,
+                                          MANIFEST_VERSION, manifest->masks,
                                           &blocks, &sections),
                             VSM_MANIFEST_BYTES_MAX, WHAT, error);
 }
@@ -178,7 +178,8 @@ static bool get_blocks(VsmManifest *manifest, GVariant *value, GError **error)
     return true;
 }
 
-static bool check_masks(const VsmManifestSection *section, GError **error)
+static bool
+check_masks(guint16 version, const VsmManifestSection *section, GError **error)
 {
     VsmSection plain = {section->idstr, section->kind, section->instance,
                         section->version};
@@ -193,7 +194,7 @@ static bool check_masks(const VsmManifestSection *section, GError **error)
         }
         end = (guint64)mask->offset + mask->bytes;
     }
-    return vsm_masks_check(&plain, section->bytes, section->masks,
+    return vsm_masks_check(version, &plain, section->bytes, section->masks,
                            section->n_masks, error);
 }
 
@@ -236,7 +237,7 @@ static bool get_section(VsmManifest *manifest, GVariant *value, GError **error)
     }
     if (!get_masks(section, masks, error) ||
         !vsm_codec_get_digest(digest, &section->digest, WHAT, error) ||
-        !check_masks(section, error)) {
+        !check_masks(manifest->masks, section, error)) {
         vsm_manifest_section_free(section);
         return false;
     }
@@ -258,8 +259,12 @@ VsmManifest *vsm_manifest_decode(GBytes *bytes, GError **error)
     if (!value) {
         return NULL;
     }
-    blocks = g_variant_get_child_value(value, 2);
-    sections = g_variant_get_child_value(value, 3);
+    g_variant_get_child(value, 2, "q", &manifest->masks);
+    if (!vsm_masks_check_version(manifest->masks, error)) {
+        return NULL;
+    }
+    blocks = g_variant_get_child_value(value, 3);
+    sections = g_variant_get_child_value(value, 4);
     if (!get_blocks(manifest, blocks, error)) {
         return NULL;
     }

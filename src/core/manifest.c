@@ -27,6 +27,7 @@ VsmManifest *vsm_manifest_new(void)
 {
     VsmManifest *manifest = g_new0(VsmManifest, 1);
 
+    manifest->masks = VSM_MASKS_VERSION;
     manifest->sections = g_ptr_array_new_with_free_func(
         (GDestroyNotify)vsm_manifest_section_free);
     manifest->names =
@@ -150,7 +151,7 @@ bool vsm_manifest_add_section(VsmManifest *manifest,
     added->instance = section->instance;
     added->version = section->version;
     added->bytes = bytes;
-    masks = vsm_masks_derive(section, payload, bytes);
+    masks = vsm_masks_derive(manifest->masks, section, payload, bytes);
     if (!masked_digest(payload, bytes, masks, &added->digest, error)) {
         return false;
     }

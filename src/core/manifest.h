@@ -18,6 +18,7 @@ typedef struct {
 } VsmManifestSection;
 
 typedef struct {
+    guint16 masks; /* version of the mask table; of a new one the latest */
     VsmGeometry *geometry; /* NULL until set */
     VsmDigest *roots; /* one a block */
     GPtrArray *sections; /* of VsmManifestSection, in the order of the stream */

@@ -14,34 +14,40 @@
 
 #include "base/limits.h"
 
-/* A field at a fixed place.  @name: last component of the idstr. */
+/*
+ * A field at a fixed place.  @name: last component of the idstr; @version: of
+ * the section; @until: the last version of this table that has the row, 0: it
+ * has it still; @since: the first.
+ */
 typedef struct {
     const char *name;
     guint8 kind;
     guint32 version, offset, bytes;
     guint8 reason;
     const char *why;
+    guint16 since, until;
 } FieldRow;
 
 /* Rows of one section stand together and ascend. */
 static const FieldRow field_rows[] = {
     {"globalstate", VSM_SECTION_DEVICE, 1, 0, 36, VSM_MASK_RUN_STATE,
-     "QEMU's run state when it was last stored; no device state"},
-    {"mc146818rtc", VSM_SECTION_DEVICE, 3, 0, 1, VSM_MASK_HOST_CLOCK,
-     "seconds"},
-    {"mc146818rtc", VSM_SECTION_DEVICE, 3, 2, 1, VSM_MASK_HOST_CLOCK,
-     "minutes"},
-    {"mc146818rtc", VSM_SECTION_DEVICE, 3, 4, 1, VSM_MASK_HOST_CLOCK, "hours"},
+     "QEMU's run state when it was last stored; no device state", 1, 0},
+    {"mc146818rtc", VSM_SECTION_DEVICE, 3, 0, 1, VSM_MASK_HOST_CLOCK, "seconds",
+     1, 0},
+    {"mc146818rtc", VSM_SECTION_DEVICE, 3, 2, 1, VSM_MASK_HOST_CLOCK, "minutes",
+     1, 0},
+    {"mc146818rtc", VSM_SECTION_DEVICE, 3, 4, 1, VSM_MASK_HOST_CLOCK, "hours",
+     1, 0},
     {"mc146818rtc", VSM_SECTION_DEVICE, 3, 6, 4, VSM_MASK_HOST_CLOCK,
-     "day of week, day, month, year"},
+     "day of week, day, month, year", 1, 0},
     {"mc146818rtc", VSM_SECTION_DEVICE, 3, 12, 1, VSM_MASK_HOST_CLOCK,
-     "register C: interrupt flags of the timers that keep firing"},
+     "register C: interrupt flags of the timers that keep firing", 1, 0},
     {"mc146818rtc", VSM_SECTION_DEVICE, 3, 50, 1, VSM_MASK_HOST_CLOCK,
-     "century"},
+     "century", 1, 0},
     {"mc146818rtc", VSM_SECTION_DEVICE, 3, 157, 16, VSM_MASK_HOST_CLOCK,
-     "periodic timer and its next time"},
+     "periodic timer and its next time", 1, 0},
     {"mc146818rtc", VSM_SECTION_DEVICE, 3, 205, 40, VSM_MASK_HOST_CLOCK,
-     "base time, last update, offset, update timer, next alarm"},
+     "base time, last update, offset, update timer, next alarm", 1, 0},
 };
 
 /* A place that follows from the payload. */
@@ -53,6 +59,7 @@ typedef struct {
     bool (*find)(const guint8 *payload, gsize bytes, VsmMask *ret);
     guint32 before, behind; /* bytes of the payload that are never masked */
     const char *why;
+    guint16 since, until;
 } FoundRow;
 
 static guint32 get_be32(const guint8 *p)
@@ -84,7 +91,7 @@ static bool find_tpm_volatile(const guint8 *payload, gsize bytes, VsmMask *ret)
 static const FoundRow found_rows[] = {
     {"tpm-emulator", VSM_SECTION_DEVICE, 0, VSM_MASK_EXTERNAL,
      find_tpm_volatile, 16, 8,
-     "swtpm's volatile state holds its clock: differs at each capture"},
+     "swtpm's volatile state holds its clock: differs at each capture", 1, 0},
 };
 
 /* Sections that re-derive timers in their post_load; stable afterwards. */
@@ -112,39 +119,52 @@ static bool is_row(const char *name,
            strcmp(name, last_component(section->idstr)) == 0;
 }
 
-static void add_fields(GArray *masks, const VsmSection *section, guint64 bytes)
+static bool in_version(guint16 since, guint16 until, guint16 version)
+{
+    return since <= version && (until == 0 || version <= until);
+}
+
+static void add_fields(GArray *masks,
+                       guint16 version,
+                       const VsmSection *section,
+                       guint64 bytes)
 {
     for (guint i = 0; i < G_N_ELEMENTS(field_rows); i++) {
         const FieldRow *row = &field_rows[i];
         VsmMask mask = {row->offset, row->bytes, row->reason};
 
-        if (is_row(row->name, row->kind, row->version, section) &&
+        if (in_version(row->since, row->until, version) &&
+            is_row(row->name, row->kind, row->version, section) &&
             row->bytes <= bytes && row->offset <= bytes - row->bytes) {
             g_array_append_val(masks, mask);
         }
     }
 }
 
-static const FoundRow *find_found_row(const VsmSection *section)
+static const FoundRow *find_found_row(guint16 version,
+                                      const VsmSection *section)
 {
     for (guint i = 0; i < G_N_ELEMENTS(found_rows); i++) {
         const FoundRow *row = &found_rows[i];
 
-        if (is_row(row->name, row->kind, row->version, section)) {
+        if (in_version(row->since, row->until, version) &&
+            is_row(row->name, row->kind, row->version, section)) {
             return row;
         }
     }
     return NULL;
 }
 
-GArray *
-vsm_masks_derive(const VsmSection *section, const guint8 *payload, gsize bytes)
+GArray *vsm_masks_derive(guint16 version,
+                         const VsmSection *section,
+                         const guint8 *payload,
+                         gsize bytes)
 {
     GArray *masks = g_array_new(FALSE, TRUE, sizeof(VsmMask));
-    const FoundRow *row = find_found_row(section);
+    const FoundRow *row = find_found_row(version, section);
     VsmMask mask = {0};
 
-    add_fields(masks, section, bytes);
+    add_fields(masks, version, section, bytes);
     if (row && row->find(payload, bytes, &mask)) {
         mask.reason = row->reason;
         g_array_append_val(masks, mask);
@@ -168,15 +188,16 @@ may_be_found(const FoundRow *row, const VsmMask *mask, guint64 bytes)
            mask->offset >= row->before && end + row->behind <= bytes;
 }
 
-static bool is_allowed(const VsmSection *section,
+static bool is_allowed(guint16 version,
+                       const VsmSection *section,
                        guint64 bytes,
                        const VsmMask *masks,
                        guint n_masks)
 {
     g_autoptr(GArray) fields = g_array_new(FALSE, TRUE, sizeof(VsmMask));
-    const FoundRow *row = find_found_row(section);
+    const FoundRow *row = find_found_row(version, section);
 
-    add_fields(fields, section, bytes);
+    add_fields(fields, version, section, bytes);
     if (row && n_masks == fields->len + 1) {
         n_masks--;
         if (!may_be_found(row, &masks[n_masks], bytes)) {
@@ -194,13 +215,26 @@ static bool is_allowed(const VsmSection *section,
     return true;
 }
 
-bool vsm_masks_check(const VsmSection *section,
+bool vsm_masks_check_version(guint16 version, GError **error)
+{
+    if (version >= 1 && version <= VSM_MASKS_VERSION) {
+        return true;
+    }
+    g_set_error(error, VSM_ERROR, VSM_ERROR_POLICY,
+                "masked by version %u of VSM's table, this VSM knows 1 to %u: "
+                "use the VSM that sealed it",
+                version, VSM_MASKS_VERSION);
+    return false;
+}
+
+bool vsm_masks_check(guint16 version,
+                     const VsmSection *section,
                      guint64 bytes,
                      const VsmMask *masks,
                      guint n_masks,
                      GError **error)
 {
-    if (!is_allowed(section, bytes, masks, n_masks)) {
+    if (!is_allowed(version, section, bytes, masks, n_masks)) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_POLICY,
                     "section '%s/%u' version %u: its masks are not those of "
                     "this VSM's table: use the VSM that sealed it",

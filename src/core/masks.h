@@ -10,8 +10,16 @@
 #include <stdbool.h>
 #include <vsm/state.h>
 
+/*
+ * Of the table below; a manifest says under which it was made.  A row is never
+ * changed: it ends with one version, and its successor begins with the next, so
+ * that older snapshots stay what they were sealed as.
+ */
+#define VSM_MASKS_VERSION 1
+
 /**
  * vsm_masks_derive:
+ * @version: of the table, 1 to VSM_MASKS_VERSION
  * @payload: what the section saves
  *
  * The masks that the table gives for this section: ascending, disjoint, inside
@@ -19,17 +27,24 @@
  *
  * Returns: (transfer full): of VsmMask; free with g_array_unref()
  */
-GArray *
-vsm_masks_derive(const VsmSection *section, const guint8 *payload, gsize bytes);
+GArray *vsm_masks_derive(guint16 version,
+                         const VsmSection *section,
+                         const guint8 *payload,
+                         gsize bytes);
+
+/* POLICY for a version that this table does not have. */
+bool vsm_masks_check_version(guint16 version, GError **error);
 
 /**
  * vsm_masks_check:
+ * @version: known
  * @bytes: length of the section's payload
  *
  * Whether the table allows exactly these masks, as far as can be told without
  * the payload.  POLICY with the section's name otherwise.
  */
-bool vsm_masks_check(const VsmSection *section,
+bool vsm_masks_check(guint16 version,
+                     const VsmSection *section,
                      guint64 bytes,
                      const VsmMask *masks,
                      guint n_masks,

@@ -31,12 +31,22 @@ def operator(tmp_path):
     return new_key(tmp_path)
 
 
+def of_operator(machines, public):
+    """A machine, off, of a host that was set up with an operator's key."""
+    guest = machines.new()
+    if guest.daemon:
+        guest.config.options = f"operator-key={public}"
+    guest.create()
+    if not guest.daemon:
+        guest.ctl_host("setup", "--operator-key", public)
+    return guest
+
+
 @pytest.fixture
 def sealed(machines, operator):
     """A machine of a host with an operator, off, with the snapshot "one"."""
     private, public = operator
-    guest = machines.new().create()
-    guest.ctl_host("setup", "--operator-key", public)
+    guest = of_operator(machines, public)
     guest.ctl_host("policy", "approve", "--current", "--key", private)
     guest.start()
     guest.serial.ask("mem golden")
@@ -90,9 +100,13 @@ def approve_elsewhere(guest, sign):
     request, signature = guest.home / "request", guest.home / "signature"
     for path in (request, signature):
         path.unlink(missing_ok=True)
-    argv = [vsmctl_path(), "policy", "approve", "--tcti", guest.tpm.tcti,
-            "--state-dir", guest.state_dir, "--secret", guest.secret,
-            "--begin", request, "--finish", signature, "--wait", "30"]
+    where = ["--tcti", guest.tpm.tcti, "--state-dir", guest.state_dir,
+             "--secret", guest.secret]
+    if guest.daemon:
+        guest.start_daemon()
+        where = [f"--daemon={guest.daemon.admin}"]
+    argv = [vsmctl_path(), "policy", "approve", *where, "--begin",
+            request, "--finish", signature, "--wait", "30"]
     with subprocess.Popen([str(word) for word in argv],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True) as waiting:
@@ -123,6 +137,25 @@ def test_key_that_never_touches_the_host(sealed, operator):
         code, text = approve_elsewhere(sealed, sign)
         assert code == 0, text
         assert_match(sealed)
+
+
+@pytest.mark.daemon_only
+def test_approval_in_two_commands_while_the_vm_runs(sealed, operator,
+                                                    tmp_path):
+    private, _ = operator
+    request, signature = tmp_path / "request", tmp_path / "signature"
+    sealed.start()
+    sealed.tpm.extend(UPDATE)
+    refused(sealed, "boot")
+    sealed.ctl_host("policy", "approve", "--begin", request)
+    refused(sealed, "boot")
+    vsmctl("policy", "sign", "--key", private, request, signature, check=0)
+    sealed.ctl_host("policy", "approve", "--finish", signature)
+    assert sealed.attest("one").result == "mismatch"    # it ran: not refused
+    sealed.ctl_host("policy", "approve", "--finish", signature,
+                    check=UNTRUSTED)
+    sealed.quit()
+    assert_match(sealed)
 
 
 def test_old_approval_is_refused(sealed, operator):
@@ -283,8 +316,7 @@ def token(tmp_path, monkeypatch):
 
 def test_operator_key_in_a_pkcs11_token(machines, token):
     uri, public = token
-    guest = machines.new().create()
-    guest.ctl_host("setup", "--operator-key", public)
+    guest = of_operator(machines, public)
     guest.ctl_host("policy", "approve", "--key", uri)
     shown = json.loads(guest.ctl_host("policy", "show", "--json").stdout)
     assert shown["boot_approved"]

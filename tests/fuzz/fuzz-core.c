@@ -104,9 +104,10 @@ static void fuzz_payload(GBytes *bytes)
     for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
         for (guint32 version = 0; version < 4; version++) {
             VsmSection section = {names[i], VSM_SECTION_DEVICE, 0, version};
-            g_autoptr(GArray) masks = vsm_masks_derive(&section, data, size);
+            g_autoptr(GArray) masks =
+                vsm_masks_derive(VSM_MASKS_VERSION, &section, data, size);
 
-            g_assert_true(vsm_masks_check(&section, size,
+            g_assert_true(vsm_masks_check(VSM_MASKS_VERSION, &section, size,
                                           (const VsmMask *)masks->data,
                                           masks->len, NULL));
         }

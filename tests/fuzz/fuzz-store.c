@@ -13,6 +13,7 @@
 #include "host/evidence.h"
 #include "host/hostfile.h"
 #include "host/mappings.h"
+#include "host/pending.h"
 #include "store/catalogue.h"
 
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
@@ -98,11 +99,42 @@ static void fuzz_mappings(GBytes *bytes)
     g_assert_true(!mappings == !!error);
 }
 
+/* What is shown and signed is what was read. */
+static void fuzz_operator(GBytes *bytes)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(VsmOperatorRequest) request =
+        vsm_operator_request_decode(bytes, &error);
+    g_autoptr(GBytes) again = NULL;
+    g_autoptr(GBytes) message = NULL;
+    g_autofree char *text = NULL;
+
+    g_assert_true(!request == !!error);
+    g_assert_true(vsm_operator_describe(bytes, &text, NULL) == !!request);
+    g_assert_true(vsm_operator_to_sign(bytes, &message, NULL) == !!request);
+    if (request) {
+        again = vsm_operator_request_encode(request, NULL);
+        g_assert_true(g_bytes_equal(bytes, again));
+        for (const char *p = text; *p; p++) {
+            g_assert_true(g_ascii_isprint(*p) || *p == 0x09 || *p == 0x0a);
+        }
+    }
+}
+
+static void fuzz_approved(GBytes *bytes)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GArray) states = vsm_approved_decode(bytes, &error);
+
+    g_assert_true(!states == !!error);
+    g_assert_true(!states || states->len <= VSM_TPM_STATES_MAX);
+}
+
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
 {
     static void (*const targets[])(GBytes * bytes) = {
-        fuzz_catalogue, fuzz_signed,   fuzz_host_file,
-        fuzz_evidence,  fuzz_mappings,
+        fuzz_catalogue, fuzz_signed,   fuzz_host_file, fuzz_evidence,
+        fuzz_mappings,  fuzz_operator, fuzz_approved,
     };
     g_autoptr(GBytes) bytes = NULL;
 

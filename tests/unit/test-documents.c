@@ -18,8 +18,8 @@ static const struct {
     const char *hex;
 } fixtures[] = {
     {"manifest-v1.bin", fake_manifest_bytes,
-     "e3e1b1c41ca77d9ccb0407c13fbfc21e978f4dc956e7d952"
-     "fa44140b62b4eec3b93e2405ad8e0c21a194da6f66766b1f"},
+     "8ce1220092dfae8a656d0d5399daac367c376635316950a9"
+     "c220afd5070aa20817de789c073a5472197b27b3a35587b4"},
     {"stream-v1.bin", fake_document_bytes,
      "a07ebdb83cfb100eb7800df4d094b6a48091bab2484c0c80"
      "525fe16f617ee1bacc8458710709289cb8029127f5c9c406"},
@@ -256,13 +256,42 @@ static void test_masks_that_are_found_stay_inside(void)
         for (guint i = 0; i < sizeof(payload); i++) {
             payload[i] = g_test_rand_int_range(0, 8) ? 0 : g_test_rand_int();
         }
-        masks = vsm_masks_derive(&section, payload, bytes);
+        masks = vsm_masks_derive(VSM_MASKS_VERSION, &section, payload, bytes);
         for (guint i = 0; i < masks->len; i++) {
             VsmMask mask = g_array_index(masks, VsmMask, i);
 
             g_assert_cmpuint((guint64)mask.offset + mask.bytes, <=, bytes);
         }
     }
+}
+
+/* What is not masked as the table of its version says is not believed. */
+static void test_unknown_version_of_the_mask_table_is_refused(void)
+{
+    static const guint16 versions[] = {0, VSM_MASKS_VERSION + 1, G_MAXUINT16};
+
+    for (guint i = 0; i < G_N_ELEMENTS(versions); i++) {
+        g_autoptr(VsmManifest) manifest = fake_manifest();
+        g_autoptr(VsmManifest) decoded = NULL;
+        g_autoptr(GBytes) bytes = NULL;
+        g_autoptr(GError) error = NULL;
+
+        manifest->masks = versions[i];
+        bytes = vsm_manifest_encode(manifest, NULL);
+        decoded = vsm_manifest_decode(bytes, &error);
+        g_assert_null(decoded);
+        g_assert_error(error, VSM_ERROR, VSM_ERROR_POLICY);
+    }
+}
+
+static void test_mask_texts_name_a_place_that_the_table_allows(void)
+{
+    g_assert_true(vsm_masks_names_field("tpm-emulator/0 v0 +16:5 external"));
+    g_assert_false(vsm_masks_names_field("tpm-emulator/0 v0 +15:5 external"));
+    g_assert_false(vsm_masks_names_field("tpm-emulator/0 v0 +16:0 external"));
+    g_assert_false(
+        vsm_masks_names_field("tpm-emulator/0 v0 +16:4294967295 external"));
+    g_assert_false(vsm_masks_names_field("tpm-emulator/0 v0 +16:5 host-clock"));
 }
 
 static VsmComparison *compare(VsmManifest *measured, GPtrArray *accepted)
@@ -430,5 +459,9 @@ int main(int argc, char **argv)
                     test_an_accepted_form_counts_only_where_the_table_names_it);
     g_test_add_func("/compare/documents-field-by-field",
                     test_documents_compare_field_by_field);
+    g_test_add_func("/documents/unknown-version-of-the-mask-table-is-refused",
+                    test_unknown_version_of_the_mask_table_is_refused);
+    g_test_add_func("/documents/mask-texts-name-a-place-that-the-table-allows",
+                    test_mask_texts_name_a_place_that_the_table_allows);
     return g_test_run();
 }
