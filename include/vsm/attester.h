@@ -77,14 +77,16 @@ typedef enum {
     VSM_PURPOSE_FULL = 2, /* attest all state */
     VSM_PURPOSE_RUNTIME = 3, /* attest the runtime scope */
     VSM_PURPOSE_STORED = 4, /* verify the stored bytes */
+    VSM_PURPOSE_WATCH = 5, /* runtime scope, reported without being asked */
 } VsmPurpose;
 
 /**
  * VsmCheckRequest:
  * @snapshot: "tag:NAME", "id:HEX" or a bare word (tag first, then id)
- * @nonce: 8 to 64 bytes; NULL: no quote and no report
+ * @nonce: 8 to 64 bytes; NULL: no quote and no report; WATCH: random bytes of
+ *         the measurer's own, which the report's op keeps from being an answer
  * @recipient: a public EC JWK for which the report is encrypted; NULL: none
- * @profile: runtime scope only, else NULL
+ * @profile: RUNTIME and WATCH: "standard" or "strict"; else NULL
  */
 typedef struct {
     VsmVm vm;
@@ -107,7 +109,8 @@ typedef enum {
  * VsmMeasured: what the measurer states beside the measured document
  * @accepted: of char*: sections (idstr/instance) whose form after the load is
  *            accepted; counts only where libvsm's table names them
- * @changed: of VsmFinding: changed RAM ranges, or damaged stored bytes; at most
+ * @changed: of VsmFinding: changed RAM ranges, or damaged stored bytes, or
+ *           what differs inside a page of the runtime scope; at most
  *           VSM_FINDINGS_MAX
  * @changed_left_out: ranges that are not in @changed
  * @changed_pages: all changed pages of RAM

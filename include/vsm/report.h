@@ -17,17 +17,20 @@ typedef struct _VsmTrust VsmTrust;
 typedef struct _VsmReportPolicy VsmReportPolicy;
 
 /**
- * VsmExpectation: what the verifier asked for; all but @recipient mandatory
- * @nonce: the nonce that was sent, 8 to 64 bytes
- * @op: "attest", "verify" or "rollback"
+ * VsmExpectation: what the verifier asked for; all but @recipient and @profile
+ * mandatory
+ * @nonce: the nonce that was sent, 8 to 64 bytes; NULL with @op "watch"
+ * @op: "attest", "verify", "rollback", or "watch" for a report that the watch
+ *      of the VM made by itself: fresh by its time alone
  * @snapshot: the snapshot text as it was asked
  * @scope: "full", "runtime" or "stored"
+ * @profile: of the scope runtime: "standard" or "strict"; NULL: standard
  * @vm_uuid: of the VM that was asked, 36 characters in lower case
  * @recipient: thumbprint from vsm_report_recipient(); NULL or "": none
  */
 typedef struct {
     GBytes *nonce;
-    const char *op, *snapshot, *scope, *vm_uuid, *recipient;
+    const char *op, *snapshot, *scope, *profile, *vm_uuid, *recipient;
 } VsmExpectation;
 
 /**

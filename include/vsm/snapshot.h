@@ -156,6 +156,61 @@ void vsm_check_use_accepted(VsmCheck *check, const VsmAccepted *accepted);
 void vsm_accepted_free(VsmAccepted *accepted);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmAccepted, vsm_accepted_free)
 
+/**
+ * vsm_check_scope:
+ *
+ * RUNTIME, WATCH, LOAD: the sealed scope document, proved; borrowed.  NULL: the
+ * snapshot has none, for which the record's scope_reason is the reason.
+ */
+GBytes *vsm_check_scope(VsmCheck *check);
+
+/**
+ * vsm_check_set_scope:
+ * @measured: the scope as vsm_scope_capture() found it, or NULL
+ * @reason: why nothing was measured; NULL when @measured is given
+ * @bytes_hashed: for it, for the report
+ *
+ * RUNTIME, WATCH: what vsm_check_finish() hands to the attester.
+ */
+bool vsm_check_set_scope(VsmCheck *check,
+                         GBytes *measured,
+                         const char *reason,
+                         guint64 bytes_hashed,
+                         GError **error);
+
+/**
+ * vsm_check_page_place:
+ * @idstr: RAM block
+ * @page: in units of VSM_PAGE_BYTES
+ * @ret_offset: (out): where its body lies in the stored stream, in bytes;
+ *              G_MAXUINT64: nowhere, it was all zero
+ *
+ * RUNTIME, WATCH: finds an old page.  The first call fetches and proves what
+ * it takes.  Errors: NOT_FOUND (no such page), and as vsm_check_begin().
+ */
+bool vsm_check_page_place(VsmCheck *check,
+                          const char *idstr,
+                          guint64 page,
+                          guint64 *ret_offset,
+                          GError **error);
+
+/* After it: whether the VSM_PAGE_BYTES @bytes are that page as sealed. */
+bool vsm_check_page_is(VsmCheck *check,
+                       const char *idstr,
+                       guint64 page,
+                       const guint8 *bytes);
+
+/**
+ * vsm_check_set_details:
+ * @details: of VsmFinding: what vsm_scope_explain() made of the findings;
+ *           borrowed, a reference is held
+ *
+ * RUNTIME, WATCH: goes to the attester beside the scope.
+ */
+void vsm_check_set_details(VsmCheck *check,
+                           GPtrArray *details,
+                           guint64 left_out);
+
 /* How long the VM was paused for the measurement, for the report. */
 void vsm_check_set_pause(VsmCheck *check, guint pause_ms);
 
@@ -164,9 +219,10 @@ void vsm_check_set_pause(VsmCheck *check, guint pause_ms);
  * @ret: (out) (transfer full)
  *
  * FULL, LOAD: the measured manifest (RAM and all sections) goes to the
- * attester, which compares.  STORED: the stream document recomputed by
- * vsm_check_stream(), of which vsm_stream_finish() may have failed with
- * TAMPERED: that is a mismatch, not an error.
+ * attester, which compares.  RUNTIME, WATCH: the measured scope does.  STORED:
+ * the stream document recomputed by vsm_check_stream(), of which
+ * vsm_stream_finish() may have failed with TAMPERED: that is a mismatch, not an
+ * error.
  */
 bool vsm_check_finish(VsmCheck *check, VsmVerdict **ret, GError **error);
 

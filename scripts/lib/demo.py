@@ -16,12 +16,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "functional"))
 
 from vsmtest import report as outside  # noqa: E402
-from vsmtest.guest import DAEMON, IN_PROCESS, Config, Guest  # noqa: E402
+from vsmtest import wait  # noqa: E402
+from vsmtest.guest import (  # noqa: E402
+    DAEMON, IN_PROCESS, KERNEL_LINE, Config, Guest)
 from vsmtest.vsm import unb64url  # noqa: E402
 from vsmtest.vsmctl import MATCH, vsmctl  # noqa: E402
 
 WIDTH = 78
-STEPS = 8
+STEPS = 9
 
 
 class Screen:
@@ -221,6 +223,45 @@ class Story:
         screen.expect("the guest remembers", guest.serial.ask("memget"),
                       "trusted")
 
+    def hook(self):
+        screen, guest = self.screen, self.guest
+        screen.step(
+            "a module hooks the running kernel: named, and rolled back",
+            "The guest runs on, and a full attestation could only say so. The"
+            " runtime scope is what must not change all the same: the"
+            " kernel's code, tables, registers. QEMU watches it; no agent is"
+            " in the guest. Then a module is loaded that hooks a function of"
+            " the kernel, as a rootkit does.")
+        guest.serial.ask("dirty 64")
+        self.vsmctl("attested in", "attest", "--runtime", "tag:clean")
+        guest.qmp.seen("STOP")
+        guest.qmp.events.clear()
+        self.vsmctl("watch begun in", "watch", "tag:clean", "--every", "2",
+                    "--detach")
+        watch_result(guest, "match")
+        guest.serial.ask("load")
+        guest.serial.ask("attack ftrace")
+        screen.line("in the guest", "insmod attack.ko; kernel_halt is hooked")
+        answer, seconds = screen.during(
+            "named by the watch after", lambda: watch_result(guest))
+        verdict = answer["verdict"]
+        screen.expect("result", verdict["result"], "mismatch")
+        for finding in verdict["findings"][:6]:
+            screen.line(finding["kind"],
+                        f"{finding['where']} at {finding['va']}")
+        screen.figure("hooked kernel named after", f"{seconds:.1f} s")
+        screen.figure("pause for the runtime scope",
+                      f"{verdict['pause-ms']} ms")
+        _, seconds = screen.during("rolled back in", lambda: guest.qmp.any_event(
+            lambda event: event["event"] == "VSM_ROLLED_BACK",
+            "rollback", 60))
+        screen.figure("rollback by on-mismatch", f"{seconds:.1f} s")
+        wait.until("the guest runs", lambda: guest.status() == "running")
+        screen.expect("modules of the attacker",
+                      guest.serial.ask("sh grep -c attack /proc/modules"), "0")
+        self.vsmctl("attested in", "attest", "--runtime", "tag:clean", lines=3)
+        guest.ctl("watch", "--stop")
+
     def refusal(self):
         screen, guest = self.screen, self.guest
         screen.step(
@@ -268,8 +309,20 @@ class Story:
 
     def tell(self):
         for step in (self.machine, self.snapshot, self.match, self.mismatch,
-                     self.rollback, self.refusal, self.report):
+                     self.rollback, self.hook, self.refusal, self.report):
             step()
+
+
+def watch_result(guest, wanted=None):
+    """The next answer of the watch, or the next of that result."""
+    def ours(event):
+        return (event["event"] == "VSM_ATTESTED" and
+                event["data"]["answer"]["operation"] == "watch" and
+                wanted in (None,
+                           event["data"]["answer"]["verdict"]["result"]))
+
+    return guest.qmp.any_event(ours, "result of the watch", 60)["data"][
+        "answer"]
 
 
 def claims_of(jws):
@@ -297,8 +350,11 @@ def main(argv):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     screen = Screen()
     begin = time.monotonic()
-    guest = Guest(Config(vtpm=True, attester=IN_PROCESS if "--in-process"
-                         in argv else DAEMON))
+    guest = Guest(Config(vtpm=True, flavour="attack",
+                         options="on-mismatch=rollback",
+                         kernel_line=KERNEL_LINE + " noattack",
+                         attester=IN_PROCESS if "--in-process" in argv
+                         else DAEMON))
     folder = guest.home / "verifier"
     folder.mkdir()
     try:

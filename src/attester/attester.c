@@ -211,7 +211,7 @@ bool vsm_attester_check_begin(VsmAttester *self,
     const char *name;
 
     if (request->purpose < VSM_PURPOSE_LOAD ||
-        request->purpose > VSM_PURPOSE_STORED) {
+        request->purpose > VSM_PURPOSE_WATCH) {
         return invalid(error, "purpose %d does not exist", request->purpose);
     }
     return vsm_text_parse_asked(request->snapshot, &kind, &name, error) &&

@@ -12,6 +12,7 @@
 #include "core/ram.h"
 #include "core/recheck.h"
 #include "core/stored.h"
+#include "crypto/hash.h"
 #include "core/stream.h"
 
 struct _VsmCheck {
@@ -26,6 +27,12 @@ struct _VsmCheck {
     VsmManifest *manifest; /* measured */
     VsmRamResult ram;
     VsmAccepted *accepted;
+    GBytes *sealed_scope; /* RUNTIME, WATCH; NULL: the snapshot has none */
+    GBytes *scope; /* measured */
+    char *scope_reason; /* why it was not */
+    guint64 scope_hashed;
+    GPtrArray *details; /* of what differs in it */
+    guint64 details_left_out;
     guint pause_ms;
     bool finished;
 };
@@ -75,6 +82,26 @@ static bool fetch_documents(VsmCheck *check, GError **error)
     return true;
 }
 
+static bool is_runtime(const VsmCheck *check)
+{
+    return check->purpose == VSM_PURPOSE_RUNTIME ||
+           check->purpose == VSM_PURPOSE_WATCH;
+}
+
+/* A running guest is compared with its scope alone. */
+static bool fetch_scope(VsmCheck *check, GError **error)
+{
+    const VsmRecord *record = check->record;
+
+    if (record->scope_reason) {
+        return true;
+    }
+    return vsm_parts_get(check->attester, VSM_PART_SCOPE, VSM_SCOPE_BYTES_MAX,
+                         &check->sealed_scope, check->cancel, error) &&
+           same(check->sealed_scope, &record->scope, "scope", record->id,
+                error);
+}
+
 static bool fetch(VsmCheck *check, GError **error)
 {
     static const VsmPart bulk[] = {VSM_PART_MAP, VSM_PART_LEAVES,
@@ -97,7 +124,9 @@ static bool fetch(VsmCheck *check, GError **error)
         check->recheck = vsm_recheck_new(
             check->pool, vsm_stored_document(check->stored)->bytes, error);
     }
-    return check->purpose != VSM_PURPOSE_LOAD || check->recheck;
+    /* What is loaded may have to show its runtime scope, too. */
+    return check->purpose != VSM_PURPOSE_LOAD ||
+           (check->recheck && fetch_scope(check, error));
 }
 
 VsmCheck *vsm_check_begin(VsmAttester *attester,
@@ -121,7 +150,10 @@ VsmCheck *vsm_check_begin(VsmAttester *attester,
     check->record = g_steal_pointer(&record);
     check->manifest = vsm_manifest_new();
     check->accepted = vsm_accepted_new(check->record->id);
-    return fetch(check, error) ? g_steal_pointer(&check) : NULL;
+    if (is_runtime(check) ? fetch_scope(check, error) : fetch(check, error)) {
+        return g_steal_pointer(&check);
+    }
+    return NULL;
 }
 
 const VsmRecord *vsm_check_record(VsmCheck *check)
@@ -205,6 +237,100 @@ void vsm_check_use_accepted(VsmCheck *check, const VsmAccepted *accepted)
     vsm_accepted_merge(check->accepted, accepted);
 }
 
+GBytes *vsm_check_scope(VsmCheck *check)
+{
+    return check->sealed_scope;
+}
+
+bool vsm_check_set_scope(VsmCheck *check,
+                         GBytes *measured,
+                         const char *reason,
+                         guint64 bytes_hashed,
+                         GError **error)
+{
+    if (!is_runtime(check) || !measured == !reason) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
+                    "a check of the runtime scope takes a measured scope, or "
+                    "the reason why there is none");
+        return false;
+    }
+    g_clear_pointer(&check->scope, g_bytes_unref);
+    g_free(check->scope_reason);
+    check->scope = measured ? g_bytes_ref(measured) : NULL;
+    check->scope_reason = g_strdup(reason);
+    check->scope_hashed = bytes_hashed;
+    return true;
+}
+
+/* The block's index and the page's leaf; NULL: there is no such page. */
+static const VsmGeometryBlock *
+find_page(VsmCheck *check, const char *idstr, guint64 page, guint *ret_index)
+{
+    const VsmGeometryBlock *block =
+        check->stored && vsm_stored_view(check->stored)
+            ? vsm_geometry_find(vsm_stored_manifest(check->stored)->geometry,
+                                idstr, ret_index)
+            : NULL;
+
+    return block && page < block->pages && !vsm_geometry_is_absent(block, page)
+               ? block
+               : NULL;
+}
+
+bool vsm_check_page_place(VsmCheck *check,
+                          const char *idstr,
+                          guint64 page,
+                          guint64 *ret_offset,
+                          GError **error)
+{
+    guint64 offset = G_MAXUINT64, body;
+    guint index;
+
+    if (!check->stored && !fetch(check, error)) {
+        g_clear_pointer(&check->stored, vsm_stored_free);
+        return false;
+    }
+    if (!find_page(check, idstr, page, &index)) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_NOT_FOUND,
+                    "snapshot %s has no page %" G_GUINT64_FORMAT
+                    " of RAM block '%s'",
+                    check->record->id, page, idstr);
+        return false;
+    }
+    vsm_map_find_page(vsm_stored_map(check->stored), index, (guint32)page,
+                      &offset, &body);
+    *ret_offset = offset;
+    return true;
+}
+
+bool vsm_check_page_is(VsmCheck *check,
+                       const char *idstr,
+                       guint64 page,
+                       const guint8 *bytes)
+{
+    VsmDigest sealed, leaf = {0};
+    guint index;
+
+    if (!find_page(check, idstr, page, &index)) {
+        return false;
+    }
+    vsm_view_leaves(vsm_stored_view(check->stored), index, page, 1, &sealed);
+    if (!vsm_is_zero(bytes, VSM_PAGE_BYTES) &&
+        !vsm_sha384(bytes, VSM_PAGE_BYTES, &leaf, NULL)) {
+        return false;
+    }
+    return vsm_digest_equal(&leaf, &sealed);
+}
+
+void vsm_check_set_details(VsmCheck *check,
+                           GPtrArray *details,
+                           guint64 left_out)
+{
+    g_clear_pointer(&check->details, g_ptr_array_unref);
+    check->details = g_ptr_array_ref(details);
+    check->details_left_out = left_out;
+}
+
 void vsm_check_set_pause(VsmCheck *check, guint pause_ms)
 {
     check->pause_ms = pause_ms;
@@ -234,7 +360,31 @@ static bool put_measured(VsmCheck *check, GError **error)
                          check->cancel, error);
 }
 
-bool vsm_check_finish(VsmCheck *check, VsmVerdict **ret, GError **error)
+static bool finish_runtime(VsmCheck *check, VsmVerdict **ret, GError **error)
+{
+    VsmMeasured measured = {
+        .pause_ms = check->pause_ms,
+        .bytes_hashed = check->scope_hashed,
+        .unavailable = check->scope_reason,
+        .changed = check->details,
+        .changed_left_out = check->details_left_out,
+    };
+
+    if (!check->scope && !check->scope_reason) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
+                    "snapshot %s: the runtime scope was not measured",
+                    check->record->id);
+        return false;
+    }
+    if (check->scope && !vsm_parts_put(check->attester, VSM_PART_SCOPE,
+                                       check->scope, check->cancel, error)) {
+        return false;
+    }
+    return vsm_attester_check_finish(check->attester, &measured, ret,
+                                     check->cancel, error);
+}
+
+static bool finish_state(VsmCheck *check, VsmVerdict **ret, GError **error)
 {
     bool stored = check->purpose == VSM_PURPOSE_STORED;
     g_autoptr(GPtrArray) needed = NULL;
@@ -242,11 +392,6 @@ bool vsm_check_finish(VsmCheck *check, VsmVerdict **ret, GError **error)
     guint64 left_out = 0;
     VsmMeasured measured = {.pause_ms = check->pause_ms};
 
-    if (check->finished) {
-        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
-                    "the check has an answer");
-        return false;
-    }
     if (!stored) {
         vsm_manifest_order_like(check->manifest,
                                 vsm_stored_manifest(check->stored));
@@ -268,12 +413,20 @@ bool vsm_check_finish(VsmCheck *check, VsmVerdict **ret, GError **error)
         measured.changed_pages = check->ram.changed_pages;
         measured.bytes_hashed = check->ram.bytes_hashed;
     }
-    if (!vsm_attester_check_finish(check->attester, &measured, ret,
-                                   check->cancel, error)) {
+    return vsm_attester_check_finish(check->attester, &measured, ret,
+                                     check->cancel, error);
+}
+
+bool vsm_check_finish(VsmCheck *check, VsmVerdict **ret, GError **error)
+{
+    if (check->finished) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
+                    "the check has an answer");
         return false;
     }
-    check->finished = true;
-    return true;
+    check->finished = is_runtime(check) ? finish_runtime(check, ret, error)
+                                        : finish_state(check, ret, error);
+    return check->finished;
 }
 
 void vsm_check_free(VsmCheck *check)
@@ -287,6 +440,10 @@ void vsm_check_free(VsmCheck *check)
     g_clear_pointer(&check->stream, vsm_stream_free);
     g_clear_pointer(&check->recheck, vsm_recheck_free);
     g_clear_pointer(&check->stored, vsm_stored_free);
+    g_clear_pointer(&check->sealed_scope, g_bytes_unref);
+    g_clear_pointer(&check->scope, g_bytes_unref);
+    g_clear_pointer(&check->details, g_ptr_array_unref);
+    g_free(check->scope_reason);
     vsm_manifest_free(check->manifest);
     vsm_ram_result_clear(&check->ram);
     vsm_accepted_free(check->accepted);

@@ -8,6 +8,7 @@
  */
 #include "attester/messages.h"
 
+#include <vsm/runtime.h>
 #include <vsm/error.h>
 #include "attester/protocol.h"
 #include "base/limits.h"
@@ -69,8 +70,36 @@ static const VsmWireMember container_members[] = {
 TABLE(container, VsmContainer, "container");
 
 static const char *const finding_kinds[] = {
-    "ram",   "vcpu", "device",   "geometry", "missing",
-    "added", "body", "skeleton", NULL,
+    "ram",
+    "vcpu",
+    "device",
+    "geometry",
+    "missing",
+    "added",
+    "body",
+    "skeleton",
+    VSM_KIND_TEXT_BYTES,
+    VSM_KIND_RODATA_BYTES,
+    VSM_KIND_NEW_EXEC,
+    VSM_KIND_GONE_EXEC,
+    VSM_KIND_NEW_WX,
+    VSM_KIND_REMAPPED,
+    VSM_KIND_PERMISSIONS,
+    VSM_KIND_RO_LOST,
+    VSM_KIND_WRITABLE_ALIAS,
+    VSM_KIND_TABLE_BYTES,
+    VSM_KIND_REGISTER,
+    VSM_KIND_NESTED,
+    VSM_KIND_SMM,
+    VSM_KIND_FOREIGN_ROOT,
+    VSM_KIND_TRACED_FUNCTION,
+    VSM_KIND_STATIC_CALL,
+    VSM_KIND_JUMP_LABEL,
+    VSM_KIND_JUMP_LABEL_INCONSISTENT,
+    VSM_KIND_PATCH_IN_FLIGHT,
+    VSM_KIND_JIT_BYTES,
+    VSM_KIND_FIRMWARE_BYTES,
+    NULL,
 };
 
 static const VsmWireMember finding_members[] = {
@@ -101,7 +130,7 @@ static const VsmWireMember check_request_members[] = {
       purpose,
       U32,
       .min = VSM_PURPOSE_LOAD,
-      MAX(VSM_PURPOSE_STORED)),
+      MAX(VSM_PURPOSE_WATCH)),
     M(VsmCheckRequest, snapshot, TEXT, MAX(VSM_NAME_BYTES_MAX + 4)),
     M(VsmCheckRequest, nonce, BYTES, OPTIONAL, MAX(VSM_NONCE_BYTES_MAX)),
     M(VsmCheckRequest, recipient, TEXT, OPTIONAL, MAX(VSM_JWK_BYTES_MAX)),

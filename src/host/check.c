@@ -24,6 +24,7 @@ void vsm_local_check_clear(VsmLocalCheck *check)
     g_clear_pointer(&check->nonce, g_bytes_unref);
     g_free(check->asked);
     g_free(check->recipient);
+    g_free(check->profile);
     g_free(check->thumbprint);
     vsm_tpm_evidence_clear(&check->quote);
     *check = (VsmLocalCheck){.folder = NULL};
@@ -44,16 +45,34 @@ static bool allow_recipient(VsmLocal *self, GError **error)
     return false;
 }
 
+static bool is_runtime(VsmPurpose purpose)
+{
+    return purpose == VSM_PURPOSE_RUNTIME || purpose == VSM_PURPOSE_WATCH;
+}
+
+static bool check_profile(const VsmCheckRequest *request, GError **error)
+{
+    static const char *const profiles[] = {"standard", "strict", NULL};
+    bool fits =
+        is_runtime(request->purpose)
+            ? request->profile && g_strv_contains(profiles, request->profile)
+            : !request->profile;
+
+    if (!fits) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
+                    "the runtime scope has the profile standard or strict, "
+                    "the others have none");
+    }
+    return fits;
+}
+
 /* What can be refused without looking at the store or the TPM. */
 static bool
 check_request(VsmLocal *self, const VsmCheckRequest *request, GError **error)
 {
     VsmLocalCheck *check = &self->check;
 
-    if (request->purpose == VSM_PURPOSE_RUNTIME || request->profile) {
-        g_set_error(error, VSM_ERROR, VSM_ERROR_UNSUPPORTED,
-                    "the runtime scope is not built yet; ask for the full "
-                    "scope");
+    if (!check_profile(request, error)) {
         return false;
     }
     if (request->nonce && !request->vm.config) {
@@ -70,6 +89,7 @@ check_request(VsmLocal *self, const VsmCheckRequest *request, GError **error)
     check->purpose = request->purpose;
     check->asked = g_strdup(request->snapshot);
     check->recipient = g_strdup(request->recipient);
+    check->profile = g_strdup(request->profile ? request->profile : "");
     check->nonce = request->nonce ? g_bytes_ref(request->nonce) : NULL;
     return true;
 }
@@ -250,7 +270,7 @@ static bool quote_extra(VsmLocal *self, VsmDigest *ret, GError **error)
         .op = vsm_local_op(check->purpose),
         .asked = check->asked,
         .scope = vsm_local_scope(check->purpose),
-        .profile = "",
+        .profile = check->profile,
         .recipient = check->thumbprint ? check->thumbprint : "",
         .vm_uuid = self->uuid,
     };
@@ -414,8 +434,11 @@ bool vsm_local_check_put(
     VsmLocal *self, VsmPart part, guint64 offset, GBytes *bytes, GError **error)
 {
     VsmLocalCheck *check = &self->check;
-    VsmPart wanted = check->purpose == VSM_PURPOSE_STORED ? VSM_PART_STREAM
-                                                          : VSM_PART_MANIFEST;
+    VsmPart wanted = is_runtime(check->purpose)             ? VSM_PART_SCOPE
+                     : check->purpose == VSM_PURPOSE_STORED ? VSM_PART_STREAM
+                                                            : VSM_PART_MANIFEST;
+    gsize max =
+        wanted == VSM_PART_SCOPE ? VSM_SCOPE_BYTES_MAX : VSM_MANIFEST_BYTES_MAX;
     gsize length;
     gconstpointer data = g_bytes_get_data(bytes, &length);
 
@@ -425,10 +448,10 @@ bool vsm_local_check_put(
                     vsm_part_name(wanted));
         return false;
     }
-    if (length > VSM_MANIFEST_BYTES_MAX - check->measured->len) {
+    if (length > max - check->measured->len) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_LIMIT,
-                    "measured %s of more than %u bytes", vsm_part_name(wanted),
-                    VSM_MANIFEST_BYTES_MAX);
+                    "measured %s of more than %zu bytes", vsm_part_name(wanted),
+                    max);
         return false;
     }
     g_byte_array_append(check->measured, data, length);
@@ -453,6 +476,9 @@ bool vsm_local_check_finish(VsmAttester *attester,
     }
     sealed.manifest = check->documents[VSM_PART_MANIFEST];
     sealed.document = check->documents[VSM_PART_STREAM];
+    sealed.runtime = check->documents[VSM_PART_SCOPE];
+    sealed.no_runtime = check->metadata->scope_reason;
+    sealed.profile = check->profile;
     sealed.state = check->metadata->state;
     sealed.stream = check->metadata->stream;
     sealed.scope = check->metadata->scope;

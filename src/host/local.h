@@ -47,7 +47,7 @@ typedef struct {
     VsmDigest seal; /* unsealed */
     bool unsealed;
     GByteArray *measured; /* put by the measurer */
-    char *asked, *recipient, *thumbprint;
+    char *asked, *profile, *recipient, *thumbprint;
     GBytes *nonce;
     VsmTpmPcrs pcrs; /* boot and PCR 23 as quoted */
     bool unmeasured_boot;

@@ -16,6 +16,8 @@ const char *vsm_local_op(VsmPurpose purpose)
         return "rollback";
     case VSM_PURPOSE_STORED:
         return "verify";
+    case VSM_PURPOSE_WATCH:
+        return "watch";
     default:
         return "attest";
     }
@@ -25,6 +27,7 @@ const char *vsm_local_scope(VsmPurpose purpose)
 {
     switch (purpose) {
     case VSM_PURPOSE_RUNTIME:
+    case VSM_PURPOSE_WATCH:
         return "runtime";
     case VSM_PURPOSE_STORED:
         return "stored";
@@ -65,7 +68,7 @@ static bool claims(VsmLocal *self,
         .op = vsm_local_op(check->purpose),
         .asked = check->asked,
         .scope = vsm_local_scope(check->purpose),
-        .profile = "",
+        .profile = check->profile,
         .recipient = check->thumbprint ? check->thumbprint : "",
         .nonce = check->nonce,
         .iat = g_get_real_time() / G_USEC_PER_SEC,

@@ -5,10 +5,14 @@
  */
 #include "host/verdict.h"
 #include <string.h>
+#include <vsm/runtime.h>
 #include "base/limits.h"
 #include "core/compare.h"
 #include "core/metadata.h"
 #include "crypto/hash.h"
+
+/* Bytes of an old or new value, as VsmFinding promises. */
+#define FINDING_VALUE_MAX 16
 
 static void free_finding(gpointer finding)
 {
@@ -44,6 +48,7 @@ static void add(VsmVerdict *verdict, const VsmFinding *from, const char *kind)
     copy = g_memdup2(from, sizeof(*from));
     copy->kind = kind;
     copy->where = g_strdup(from->where);
+    copy->sealed = copy->measured = NULL; /* no guest bytes in full scope */
     g_ptr_array_add(verdict->findings, copy);
 }
 
@@ -169,6 +174,100 @@ static bool is_sealed(const VsmSealedState *sealed,
     return true;
 }
 
+static bool
+unavailable(VsmVerdict *verdict, const char *reason, VsmVerdict **ret)
+{
+    verdict->result = VSM_RESULT_UNAVAILABLE;
+    verdict->reason = g_strdup(reason);
+    *ret = verdict;
+    return true;
+}
+
+static bool value_fits(GBytes *value)
+{
+    return !value || g_bytes_get_size(value) <= FINDING_VALUE_MAX;
+}
+
+/* Whether @part says more about a place that @whole names. */
+static bool explains(const VsmFinding *part, const VsmFinding *whole)
+{
+    guint64 from = part->offset - whole->offset;
+
+    return vsm_scope_kind_intern(part->kind ? part->kind : "") &&
+           !g_strcmp0(part->where, whole->where) && part->bytes > 0 &&
+           part->offset >= whole->offset && from < whole->bytes &&
+           part->bytes <= whole->bytes - from && part->vcpu == whole->vcpu &&
+           value_fits(part->sealed) && value_fits(part->measured);
+}
+
+static void take(VsmVerdict *verdict, const VsmFinding *from, const char *kind)
+{
+    guint before = verdict->findings->len;
+    VsmFinding *copy;
+
+    add(verdict, from, kind);
+    if (verdict->findings->len > before) {
+        copy = verdict->findings->pdata[before];
+        copy->sealed = from->sealed ? g_bytes_ref(from->sealed) : NULL;
+        copy->measured = from->measured ? g_bytes_ref(from->measured) : NULL;
+    }
+}
+
+/*
+ * What the measurer knows of the bytes inside pages that differ.  That they
+ * differ was judged here; only place, kind and values are its word.
+ */
+static void refine(VsmVerdict *verdict, const VsmMeasured *measured)
+{
+    g_autoptr(GPtrArray) judged = g_steal_pointer(&verdict->findings);
+    guint n = measured->changed ? measured->changed->len : 0;
+
+    verdict->findings = new_findings();
+    verdict->findings_left_out += measured->changed_left_out;
+    for (guint i = 0; i < judged->len; i++) {
+        const VsmFinding *whole = judged->pdata[i];
+        bool explained = false;
+
+        for (guint j = 0; j < MIN(n, VSM_FINDINGS_MAX); j++) {
+            const VsmFinding *part = measured->changed->pdata[j];
+
+            if (explains(part, whole)) {
+                take(verdict, part, vsm_scope_kind_intern(part->kind));
+                explained = true;
+            }
+        }
+        if (!explained) {
+            take(verdict, whole, whole->kind);
+        }
+    }
+}
+
+/* What a running guest may not change, judged by the rules of its profile. */
+static bool build_runtime(const VsmSealedState *sealed,
+                          GBytes *document,
+                          const VsmMeasured *measured,
+                          VsmVerdict **ret,
+                          GError **error)
+{
+    g_autoptr(VsmVerdict) verdict = NULL;
+
+    if (!vsm_scope_judge(sealed->runtime, document, sealed->profile, &verdict,
+                         error)) {
+        return false;
+    }
+    verdict->unsealed = sealed->unsealed;
+    verdict->host_clock = g_ptr_array_new_with_free_func(g_free);
+    verdict->accepted = g_ptr_array_new_with_free_func(g_free);
+    refine(verdict, measured);
+    *ret = g_steal_pointer(&verdict);
+    return true;
+}
+
+static bool is_runtime(VsmPurpose purpose)
+{
+    return purpose == VSM_PURPOSE_RUNTIME || purpose == VSM_PURPOSE_WATCH;
+}
+
 bool vsm_verdict_build(const VsmSealedState *sealed,
                        GBytes *document,
                        const VsmMeasured *measured,
@@ -183,11 +282,19 @@ bool vsm_verdict_build(const VsmSealedState *sealed,
     verdict->host_clock = g_ptr_array_new_with_free_func(g_free);
     verdict->accepted = g_ptr_array_new_with_free_func(g_free);
     verdict->unsealed = sealed->unsealed;
+    if (is_runtime(sealed->purpose) && !sealed->runtime) {
+        g_autofree char *why =
+            g_strdup_printf("the snapshot has no runtime scope: %s",
+                            sealed->no_runtime ? sealed->no_runtime : "?");
+
+        return unavailable(g_steal_pointer(&verdict), why, ret);
+    }
     if (measured->unavailable) {
-        verdict->result = VSM_RESULT_UNAVAILABLE;
-        verdict->reason = g_strdup(measured->unavailable);
-        *ret = g_steal_pointer(&verdict);
-        return true;
+        return unavailable(g_steal_pointer(&verdict), measured->unavailable,
+                           ret);
+    }
+    if (is_runtime(sealed->purpose)) {
+        return build_runtime(sealed, document, measured, ret, error);
     }
     compared = compare(sealed, document, measured->accepted, error);
     if (!compared || !vsm_sha384_bytes(document, &verdict->measured, error) ||

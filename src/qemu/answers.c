@@ -56,7 +56,7 @@ static strList *strings(GPtrArray *texts)
     return list;
 }
 
-static VsmDifferenceList *differences(GPtrArray *findings)
+static VsmDifferenceList *differences(GPtrArray *findings, VsmScope scope)
 {
     VsmDifferenceList *list = NULL;
 
@@ -66,8 +66,19 @@ static VsmDifferenceList *differences(GPtrArray *findings)
 
         difference->kind = g_strdup(finding->kind);
         difference->where = g_strdup(finding->where);
-        difference->offset = finding->offset;
         difference->bytes = finding->bytes;
+        if (scope == VSM_SCOPE_RUNTIME) {
+            difference->va = g_strdup_printf("0x%016" PRIx64, finding->offset);
+            difference->pa = g_strdup_printf("0x%016" PRIx64, finding->address);
+        } else {
+            difference->offset = finding->offset;
+        }
+        difference->has_vcpu = finding->vcpu > 0;
+        difference->vcpu = finding->vcpu - difference->has_vcpu;
+        difference->sealed =
+            finding->sealed ? vsm_hex_bytes(finding->sealed) : NULL;
+        difference->measured =
+            finding->measured ? vsm_hex_bytes(finding->measured) : NULL;
         QAPI_LIST_PREPEND(list, difference);
     }
     return list;
@@ -89,8 +100,9 @@ static VsmJudgement *
 judgement(const VsmRecord *record, VsmScope scope, const VsmVerdict *verdict)
 {
     VsmJudgement *judgement = g_new0(VsmJudgement, 1);
-    const VsmDigest *sealed =
-        scope == VSM_SCOPE_STORED ? &record->stream : &record->state;
+    const VsmDigest *sealed = scope == VSM_SCOPE_STORED    ? &record->stream
+                              : scope == VSM_SCOPE_RUNTIME ? &record->scope
+                                                           : &record->state;
 
     judgement->snapshot_id = g_strdup(record->id);
     judgement->tag = g_strdup(record->tag);
@@ -99,10 +111,14 @@ judgement(const VsmRecord *record, VsmScope scope, const VsmVerdict *verdict)
     judgement->sealed = vsm_digest_hex(sealed);
     judgement->measured = vsm_digest_hex(&verdict->measured);
     judgement->unsealed = verdict->unsealed;
-    judgement->findings = differences(verdict->findings);
+    judgement->findings = differences(verdict->findings, scope);
     judgement->findings_left_out = verdict->findings_left_out;
     judgement->host_clock = strings(verdict->host_clock);
     judgement->accepted = strings(verdict->accepted);
+    judgement->has_tolerated = verdict->tolerated != NULL;
+    judgement->tolerated = strings(verdict->tolerated);
+    judgement->has_unattested = verdict->unattested != NULL;
+    judgement->unattested = strings(verdict->unattested);
     return judgement;
 }
 

@@ -11,6 +11,7 @@
 
 /* Returns: (transfer full): NULL with @errp set */
 VsmAnswer *coroutine_fn vsm_attest_body(VsmJob *job, Error **errp);
+VsmAnswer *coroutine_fn vsm_attest_runtime_body(VsmJob *job, Error **errp);
 VsmAnswer *coroutine_fn vsm_verify_body(VsmJob *job, Error **errp);
 
 #endif /* VSM_ATTEST_H */

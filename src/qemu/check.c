@@ -41,6 +41,7 @@ VsmCheck *vsm_glue_check_begin(VsmManager *m,
     call.request.snapshot = snapshot;
     call.request.nonce = challenge.nonce;
     call.request.recipient = challenge.recipient;
+    call.request.profile = challenge.profile;
     if (!vsm_call(m, begin_worker, &call, errp)) {
         return NULL;
     }

@@ -12,10 +12,11 @@
 #include "object.h"
 #include "ram.h"
 
-/* What a verifier sent along; both may be NULL.  */
+/* What a verifier sent along; all may be NULL.  */
 typedef struct VsmChallenge {
     GBytes *nonce;
     const char *recipient;
+    const char *profile; /* of the runtime scope */
 } VsmChallenge;
 
 /**

@@ -14,9 +14,10 @@
 },
     {
         .name = "vsm_attest",
-        .args_type = "snapshot:s,nonce:s?",
-        .params = "snapshot [nonce]",
-        .help = "measure the VM against a sealed snapshot",
+        .args_type = "runtime:-r,snapshot:s,nonce:s?",
+        .params = "[-r] snapshot [nonce]",
+        .help = "measure the VM against a sealed snapshot (-r: the runtime "
+                "scope, what must not change in a running guest)",
     },
     {
         .name = "vsm_rollback",

@@ -12,7 +12,8 @@
 #include "hmp.h"
 #include "jobs.h"
 
-static void start(Monitor *mon, const QDict *qdict, VsmOperation operation)
+static void
+start(Monitor *mon, const QDict *qdict, VsmOperation operation, VsmScope scope)
 {
     static unsigned n_jobs;
     g_autofree char *job_id = g_strdup_printf("vsm-hmp%u", n_jobs++);
@@ -24,6 +25,7 @@ static void start(Monitor *mon, const QDict *qdict, VsmOperation operation)
             .job_id = job_id,
             .snapshot = qdict_get_str(qdict, "snapshot"),
             .nonce = qdict_get_try_str(qdict, "nonce"),
+            .scope = scope,
             .dismiss = true,
         },
         &err);
@@ -37,17 +39,19 @@ static void start(Monitor *mon, const QDict *qdict, VsmOperation operation)
 
 static void hmp_vsm_verify(Monitor *mon, const QDict *qdict)
 {
-    start(mon, qdict, VSM_OPERATION_VERIFY);
+    start(mon, qdict, VSM_OPERATION_VERIFY, VSM_SCOPE_STORED);
 }
 
 static void hmp_vsm_attest(Monitor *mon, const QDict *qdict)
 {
-    start(mon, qdict, VSM_OPERATION_ATTEST);
+    start(mon, qdict, VSM_OPERATION_ATTEST,
+          qdict_get_try_bool(qdict, "runtime", false) ? VSM_SCOPE_RUNTIME
+                                                      : VSM_SCOPE_FULL);
 }
 
 static void hmp_vsm_rollback(Monitor *mon, const QDict *qdict)
 {
-    start(mon, qdict, VSM_OPERATION_ROLLBACK);
+    start(mon, qdict, VSM_OPERATION_ROLLBACK, VSM_SCOPE_FULL);
 }
 
 static void print_answer(Monitor *mon, const VsmAnswer *answer)

@@ -12,6 +12,7 @@
 #include "attest.h"
 #include "events.h"
 #include "jobs.h"
+#include "reaction.h"
 #include "rollback.h"
 #include "trace.h"
 
@@ -70,7 +71,11 @@ static void job_tick(void *opaque)
 
 VsmChallenge vsm_job_challenge(const VsmJob *job)
 {
-    return (VsmChallenge){job->nonce, job->recipient};
+    bool runtime = job->operation == VSM_OPERATION_ATTEST &&
+                   job->scope == VSM_SCOPE_RUNTIME;
+
+    return (VsmChallenge){job->nonce, job->recipient,
+                          runtime ? VsmRuntimeProfile_str(job->profile) : NULL};
 }
 
 void vsm_job_expect(VsmJob *job, uint64_t bytes)
@@ -114,6 +119,7 @@ static int coroutine_fn job_run(Job *common, Error **errp)
     }
     job->ended = true;
     vsm_op_end(m);
+    vsm_reaction_act(m);
     return answer ? 0 : -1;
 }
 
@@ -185,6 +191,10 @@ void vsm_job_start(const VsmJobRequest *request, Error **errp)
     job->snapshot = g_strdup(request->snapshot);
     job->nonce = g_steal_pointer(&nonce);
     job->recipient = g_strdup(request->recipient);
+    job->scope = request->scope;
+    job->profile = request->profile;
+    job->resume = request->resume;
+    job->runtime = request->runtime;
     timer_init_ms(&job->timer, QEMU_CLOCK_REALTIME, job_tick, job);
     trace_vsm_job_start(request->job_id, request->snapshot);
     job_start(&job->common);

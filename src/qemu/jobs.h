@@ -18,6 +18,10 @@ typedef struct VsmJob {
     char *snapshot;
     GBytes *nonce;
     char *recipient;
+    VsmScope scope; /* of an attestation */
+    VsmRuntimeProfile profile; /* of the runtime scope */
+    bool resume; /* a rollback lets the stopped VM run */
+    bool runtime; /* and wants the runtime scope to match, too */
     QEMUTimer timer; /* progress */
     uint64_t hashed; /* of the pool, when progress was last told */
     uint64_t hashed_base; /* when the job began */
@@ -32,6 +36,10 @@ typedef struct VsmJobRequest {
     const char *snapshot;
     const char *nonce; /* base64url; NULL: no report */
     const char *recipient; /* NULL: none */
+    VsmScope scope; /* of an attestation */
+    VsmRuntimeProfile profile; /* of the runtime scope */
+    bool resume; /* a rollback lets the stopped VM run */
+    bool runtime; /* and wants the runtime scope to match, too */
     bool dismiss; /* nobody will ask for its end */
 } VsmJobRequest;
 

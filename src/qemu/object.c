@@ -24,10 +24,12 @@
 #include "guard.h"
 #include "hmp.h"
 #include "object.h"
+#include "pauses.h"
 #include "properties.h"
 #include "settle.h"
 #include "status.h"
 #include "trace.h"
+#include "watch.h"
 #include <sys/prctl.h>
 #include <vsm/host.h>
 #include <vsm/remote.h>
@@ -96,6 +98,10 @@ bool vsm_op_begin(VsmManager *m,
 
 void vsm_op_end(VsmManager *m)
 {
+    /* Another baseline by this name, or another VM.  */
+    if (m->state != VSM_STATE_ATTEST) {
+        vsm_watch_renew(m);
+    }
     m->state = VSM_STATE_IDLE;
     g_clear_pointer(&m->op.asked, g_free);
     g_clear_pointer(&m->op.job_id, g_free);
@@ -151,6 +157,9 @@ static bool machine_done(VsmManager *m, Error **errp)
         return false;
     }
     warn_host_clock();
+    if (m->watch_s) {
+        vsm_watch_set(m, m->watch_s, m->watch_snapshot);
+    }
     return true;
 }
 
@@ -221,6 +230,9 @@ static bool check_properties(VsmManager *m, Error **errp)
     if (m->require_sealed && runstate_check(RUN_STATE_INMIGRATE)) {
         error_setg(errp, "An incoming migration cannot be checked; drop "
                          "-incoming, or set require-sealed=off");
+        return false;
+    }
+    if (!vsm_watch_check(m->watch_s, m->watch_snapshot, errp)) {
         return false;
     }
     return !m->pcrs || vsm_pcrs_parse(m->pcrs, &m->boot_pcrs, errp);
@@ -340,6 +352,7 @@ static void vsm_manager_init(Object *obj)
     VsmManager *m = VSM_MANAGER(obj);
 
     m->require_sealed = true;
+    m->pause_percent = VSM_PAUSE_PERCENT;
     m->records =
         g_ptr_array_new_with_free_func((GDestroyNotify)vsm_record_free);
     qemu_co_mutex_init(&m->attester_lock);
@@ -370,6 +383,8 @@ static void vsm_manager_finalize(Object *obj)
     g_free(m->state_dir);
     g_free(m->secret);
     g_free(m->operator_key);
+    g_free(m->watch_snapshot);
+    g_free(m->reaction.id);
     g_free(m->pcrs);
     g_free(m->id);
     g_free(m->uuid);

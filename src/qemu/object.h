@@ -23,6 +23,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(VsmManager, VSM_MANAGER)
 typedef struct VsmSave VsmSave;
 typedef struct VsmLoad VsmLoad;
 typedef struct VsmDelete VsmDelete;
+typedef struct VsmWatch VsmWatch;
 
 /* The operation under way: there is never more than one.  */
 typedef struct VsmOp {
@@ -48,6 +49,9 @@ struct VsmManager {
     VsmMismatchAction on_mismatch;
     bool require_sealed;
     bool allow_unmeasured_boot;
+    uint32_t pause_percent; /* of a guest's time for measurements; 0: all */
+    uint32_t watch_s; /* interval of the watch; 0: none */
+    char *watch_snapshot; /* its baseline */
     uint32_t nv_burst; /* commits at once; 0: libvsm's default */
     uint32_t nv_interval_ms; /* for one more; 0: libvsm's default */
     uint32_t hash_threads; /* 0: one for each CPU */
@@ -73,6 +77,10 @@ struct VsmManager {
     bool unsettled; /* debris may be left on the disks */
     bool quitting; /* QEMU is about to end: nothing is resumed */
 
+    struct {
+        int64_t since_ms, left; /* see pauses.c */
+    } pauses;
+
     VsmSave *save;
     VsmLoad *load;
     VsmDelete *delete;
@@ -80,6 +88,14 @@ struct VsmManager {
     /* Forms of sections after the last load, valid for that snapshot.  */
     VsmAccepted *accepted;
     char *accepted_id;
+
+    VsmWatch *watch; /* NULL: there is none */
+    struct {
+        char *id; /* snapshot to roll back to; NULL: nothing to do */
+        bool ran; /* the VM shall run again */
+        int64_t rollbacks_ms[3]; /* when the last ones were */
+        unsigned n_jobs;
+    } reaction;
 
     GQueue answers; /* of VsmAnswer, oldest first */
     VsmRefusal *refusal; /* the last one; NULL: none yet */

@@ -85,6 +85,7 @@ STRING_PROPERTY(state_dir, "state-dir")
 STRING_PROPERTY(secret, "secret")
 STRING_PROPERTY(operator_key, "operator-key")
 STRING_PROPERTY(pcrs, "pcrs")
+STRING_PROPERTY(watch_snapshot, "watch-snapshot")
 BOOL_PROPERTY(require_sealed, "require-sealed")
 BOOL_PROPERTY(allow_unmeasured_boot, "allow-unmeasured-boot")
 
@@ -152,6 +153,13 @@ void vsm_properties_add(ObjectClass *oc)
     object_class_property_add_bool(oc, "allow-unmeasured-boot",
                                    get_allow_unmeasured_boot,
                                    set_allow_unmeasured_boot);
+    object_class_property_add_str(oc, "watch-snapshot", get_watch_snapshot,
+                                  set_watch_snapshot);
+    object_class_property_add(oc, "watch", "uint32", get_number, set_number,
+                              NULL, (void *)offsetof(VsmManager, watch_s));
+    object_class_property_add(oc, "pause-percent", "uint32", get_number,
+                              set_number, NULL,
+                              (void *)offsetof(VsmManager, pause_percent));
     object_class_property_add(oc, "nv-burst", "uint32", get_number, set_number,
                               NULL, (void *)offsetof(VsmManager, nv_burst));
     object_class_property_add(oc, "nv-interval-ms", "uint32", get_number,

@@ -16,6 +16,7 @@
 #include "jobs.h"
 #include "settle.h"
 #include "status.h"
+#include "watch.h"
 
 static uint8List *pcr_list(uint32_t mask)
 {
@@ -75,6 +76,7 @@ VsmInfo *coroutine_fn qmp_query_vsm(Error **errp)
     info->require_sealed = m->require_sealed;
     info->allow_unmeasured_boot = m->allow_unmeasured_boot;
     info->on_mismatch = m->on_mismatch;
+    info->watch = vsm_watch_info(m);
     info->debris = debris_list(m);
     info->last_error = g_strdup(status->last_error);
     info->last_refusal = m->refusal ? QAPI_CLONE(VsmRefusal, m->refusal) : NULL;
@@ -191,13 +193,18 @@ void qmp_vsm_attest(const char *job_id,
                     const char *snapshot,
                     const char *nonce,
                     VsmScope scope,
+                    bool has_profile,
+                    VsmRuntimeProfile profile,
                     const char *recipient,
                     Error **errp)
 {
-    if (scope != VSM_SCOPE_FULL) {
-        error_setg(errp, "Scope '%s' is not available%s", VsmScope_str(scope),
-                   scope == VSM_SCOPE_STORED ? ": use vsm-verify"
-                                             : " yet: use 'full'");
+    if (scope == VSM_SCOPE_STORED) {
+        error_setg(errp, "Scope 'stored' is not measured here: use "
+                         "vsm-verify");
+        return;
+    }
+    if (has_profile && scope != VSM_SCOPE_RUNTIME) {
+        error_setg(errp, "'profile' belongs to scope 'runtime'");
         return;
     }
     vsm_job_start(
@@ -207,8 +214,27 @@ void qmp_vsm_attest(const char *job_id,
             .snapshot = snapshot,
             .nonce = nonce,
             .recipient = recipient,
+            .scope = scope,
+            .profile = has_profile ? profile : VSM_RUNTIME_PROFILE_STANDARD,
         },
         errp);
+}
+
+void qmp_vsm_watch(const char *snapshot, uint32_t seconds, Error **errp)
+{
+    VsmManager *m = vsm_manager_or_error(errp);
+
+    if (!m || !vsm_watch_check(seconds, snapshot, errp)) {
+        return;
+    }
+    if (m->state != VSM_STATE_IDLE) {
+        error_setg(errp,
+                   "The snapshot manager is busy (%s of '%s'); try again when "
+                   "that has ended",
+                   VsmOperation_str(m->op.operation), m->op.asked);
+        return;
+    }
+    vsm_watch_set(m, seconds, snapshot);
 }
 
 void qmp_vsm_rollback(const char *job_id,

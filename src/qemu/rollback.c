@@ -14,6 +14,7 @@
 #include "load.h"
 #include "pass.h"
 #include "rollback.h"
+#include "look.h"
 #include "stored.h"
 
 typedef struct Rollback {
@@ -25,6 +26,31 @@ typedef struct Rollback {
     bool ok;
     Error *err;
 } Rollback;
+
+/*
+ * The guest was rolled back for a mismatch of its runtime scope: it runs on
+ * only if that is mended.
+ */
+static bool runtime_matches(Rollback *r)
+{
+    GBytes *sealed = vsm_check_scope(r->check);
+    VsmLook look = {0};
+    bool ok;
+
+    if (!vsm_look(r->m, sealed, VsmRuntimeProfile_str(VSM_RUNTIME_PROFILE_STANDARD), &look,
+                  &r->err)) {
+        return false;
+    }
+    ok = look.verdict && look.verdict->result == VSM_RESULT_MATCH;
+    if (!ok) {
+        vsm_fail(r->m, VSM_ERROR_TAMPERED, &r->err,
+                 "The VM was rolled back to '%s', and its runtime scope does "
+                 "not match all the same; it stays stopped",
+                 vsm_check_record(r->check)->tag);
+    }
+    vsm_look_clear(&look);
+    return ok;
+}
 
 static void rollback_load(void *opaque)
 {
@@ -47,8 +73,11 @@ static void rollback_load(void *opaque)
     vsm_load_prepare(r->m, g_steal_pointer(&r->check));
     r->ok = load_snapshot(tag, vmstate, true, devices, &r->err);
     r->verdict = vsm_load_take(r->m, &r->check, &r->changed);
+    if (r->ok && r->job->runtime) {
+        r->ok = runtime_matches(r);
+    }
     if (r->ok) {
-        load_snapshot_resume(state);
+        load_snapshot_resume(r->job->resume ? RUN_STATE_RUNNING : state);
     }
 }
 

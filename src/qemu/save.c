@@ -14,6 +14,7 @@
 #include "disks.h"
 #include "events.h"
 #include "ram.h"
+#include "look.h"
 #include "save.h"
 #include "sections.h"
 #include "settle.h"
@@ -34,6 +35,7 @@ struct VsmSave {
     VsmRam *ram;
     QIOChannel *channel;
     bool in_section;
+    VsmLook scope; /* what a running guest will be compared with */
     GError *error; /* of a hook that cannot refuse */
     VsmRecord *record; /* once committed */
     Error *failure; /* why it was refused, for the event */
@@ -135,6 +137,7 @@ static void save_free(VsmManager *m)
     g_clear_pointer(&save->ram, vsm_ram_free);
     g_clear_pointer(&save->disks, g_ptr_array_unref);
     g_clear_pointer(&save->record, vsm_record_free);
+    vsm_look_clear(&save->scope);
     g_clear_error(&save->error);
     error_free(save->failure);
     g_free(save);
@@ -192,6 +195,10 @@ QIOChannel *vsm_save_wrap(VsmManager *m, BlockDriverState *bs, Error **errp)
         remember(save, errp, err);
         return NULL;
     }
+    if (!vsm_look(m, NULL, NULL, &save->scope, &err)) {
+        remember(save, errp, err);
+        return NULL;
+    }
     save->channel =
         vsm_save_channel_new(bs, save->ram, vsm_sealing_stream(save->sealing),
                              vsm_hashing_chunks(m));
@@ -222,6 +229,7 @@ void vsm_save_section(VsmManager *m,
 
 typedef struct FinishCall {
     VsmSealing *sealing;
+    const VsmLook *scope;
     VsmContainer container;
     VsmRecord *record;
 } FinishCall;
@@ -230,8 +238,8 @@ static bool finish_worker(void *opaque, GError **error)
 {
     FinishCall *call = opaque;
 
-    return vsm_sealing_set_scope(call->sealing, NULL,
-                                 "runtime scope is not built yet", error) &&
+    return vsm_sealing_set_scope(call->sealing, call->scope->measured,
+                                 call->scope->reason, error) &&
            vsm_sealing_finish(call->sealing, &call->container, error);
 }
 
@@ -239,7 +247,7 @@ static bool
 seal(VsmManager *m, const QEMUSnapshotInfo *sn, uint64_t size, Error **errp)
 {
     VsmSave *save = m->save;
-    FinishCall call = {.sealing = save->sealing};
+    FinishCall call = {.sealing = save->sealing, .scope = &save->scope};
     bool ok;
 
     if (save->error) {

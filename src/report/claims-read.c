@@ -22,6 +22,7 @@ static const VsmJsonMember claims_table[] = {
     {"asked", VSM_JSON_TEXT, false},
     {"scope", VSM_JSON_TEXT, false},
     {"profile", VSM_JSON_TEXT, false},
+    {"unsolicited", VSM_JSON_BOOL, true},
     {"recipient", VSM_JSON_TEXT, false},
     {"vm", VSM_JSON_OBJECT, false},
     {"snapshot", VSM_JSON_OBJECT, false},
@@ -93,6 +94,18 @@ static const VsmJsonMember finding_table[] = {
     {"bytes", VSM_JSON_COUNT, false},
 };
 
+static const VsmJsonMember runtime_finding_table[] = {
+    {"class", VSM_JSON_TEXT, false},  {"kind", VSM_JSON_TEXT, false},
+    {"va", VSM_JSON_TEXT, false},     {"pa", VSM_JSON_TEXT, false},
+    {"bytes", VSM_JSON_COUNT, false}, {"vcpu", VSM_JSON_COUNT, true},
+    {"sealed", VSM_JSON_TEXT, true},  {"measured", VSM_JSON_TEXT, true},
+};
+
+static bool is_runtime(const json_t *json)
+{
+    return strcmp(vsm_json_text(json, "scope"), "runtime") == 0;
+}
+
 static bool format_error(GError **error, const char *what)
 {
     g_set_error(error, VSM_ERROR, VSM_ERROR_FORMAT, "the report %s", what);
@@ -140,12 +153,15 @@ static bool check_parts(const json_t *json, GError **error)
 
 static bool check_words(const json_t *json, GError **error)
 {
-    static const char *const ops[] = {"attest", "verify", "rollback", NULL};
+    static const char *const ops[] = {"attest", "verify", "rollback", "watch",
+                                      NULL};
     static const char *const scopes[] = {"full", "runtime", "stored", NULL};
     static const char *const attesters[] = {"in-process", "daemon", NULL};
     static const char *const boots[] = {"frozen", "operator", NULL};
-    static const char covers[] = "[\"ram\",\"vcpus\",\"devices\"]";
-    json_auto_t *expected = json_loads(covers, 0, NULL);
+    json_auto_t *expected =
+        is_runtime(json)
+            ? json_pack("[s, s, s]", "kernel", "registers", "firmware")
+            : json_pack("[s, s, s]", "ram", "vcpus", "devices");
 
     if (strcmp(vsm_json_text(json, "eat_profile"), VSM_CLAIMS_PROFILE) != 0) {
         return format_error(error, "is of another profile than "
@@ -159,10 +175,20 @@ static bool check_words(const json_t *json, GError **error)
                                    "attester or boot_policy");
     }
     if (!json_equal(json_object_get(json, "covers"), expected)) {
-        return format_error(error, "covers other things than RAM, vCPUs and "
-                                   "devices; a newer vsmctl may know them");
+        return format_error(error, "covers other things than its scope; a "
+                                   "newer vsmctl may know them");
     }
     return true;
+}
+
+static bool check_finding(const json_t *finding, bool runtime, GError **error)
+{
+    return runtime ? vsm_json_check(finding, runtime_finding_table,
+                                    G_N_ELEMENTS(runtime_finding_table),
+                                    "a finding of the report", error)
+                   : vsm_json_check(finding, finding_table,
+                                    G_N_ELEMENTS(finding_table),
+                                    "a finding of the report", error);
 }
 
 /* Adds the list's entries that were left out to @left_out. */
@@ -189,9 +215,7 @@ static bool check_list(const json_t *json,
             return format_error(error, "has a list with another thing than "
                                        "text in it");
         }
-        if (!of_texts &&
-            !vsm_json_check(value, finding_table, G_N_ELEMENTS(finding_table),
-                            "a finding of the report", error)) {
+        if (!of_texts && !check_finding(value, is_runtime(json), error)) {
             return false;
         }
     }
@@ -212,10 +236,10 @@ static bool check_lists(VsmClaims *claims, GError **error)
         !check_list(json, "unattested", true, out, error)) {
         return false;
     }
-    if (json_array_size(json_object_get(json, "tolerated")) > 0) {
+    if (!is_runtime(json) &&
+        json_array_size(json_object_get(json, "tolerated")) > 0) {
         return format_error(error, "tolerates something: only the runtime "
-                                   "scope does, which this vsmctl cannot "
-                                   "judge");
+                                   "scope does");
     }
     return true;
 }
@@ -318,6 +342,7 @@ static void fill(VsmClaims *claims)
     claims->hypervisor_measured = vsm_json_bool(hypervisor, "measured");
     vsm_json_digest(snapshot, "state", &claims->state);
     vsm_json_digest(snapshot, "stream", &claims->stream);
+    vsm_json_digest(snapshot, "scope", &claims->sealed_scope);
     vsm_json_digest(json, "measured", &claims->measured);
     vsm_json_digest(hypervisor, "digest", &claims->hypervisor);
     claims->quote_attest = vsm_json_bytes(quote, "attest");
@@ -327,6 +352,9 @@ static void fill(VsmClaims *claims)
 
 const VsmDigest *vsm_claims_expected(const VsmClaims *claims)
 {
+    if (is_runtime(claims->json)) {
+        return &claims->sealed_scope;
+    }
     return strcmp(claims->scope, "stored") == 0 ? &claims->stream
                                                 : &claims->state;
 }
@@ -346,7 +374,9 @@ static bool check_result(VsmClaims *claims, GError **error)
             vsm_json_count(json, "findings_left_out") > 0) {
             return format_error(error, "says match, and lists findings");
         }
-        if (!equal && json_array_size(claims->accepted) == 0) {
+        /* In a running guest more may change than the rules look at. */
+        if (!equal && !is_runtime(json) &&
+            json_array_size(claims->accepted) == 0) {
             return format_error(error, "says match, but what was measured is "
                                        "not what was sealed");
         }
@@ -366,13 +396,21 @@ static bool check_result(VsmClaims *claims, GError **error)
 
 static bool check_scope(const VsmClaims *claims, GError **error)
 {
+    static const char *const profiles[] = {"standard", "strict", NULL};
     const char *scope = strcmp(claims->op, "verify") == 0 ? "stored" : "full";
+    bool watch = strcmp(claims->op, "watch") == 0;
 
-    if (strcmp(claims->scope, "runtime") == 0) {
-        return format_error(error, "is on the runtime scope, which this "
-                                   "vsmctl cannot judge");
+    if (vsm_json_bool(claims->json, "unsolicited") != watch) {
+        return format_error(error, "is unsolicited and answers a request, or "
+                                   "neither of both");
     }
-    if (strcmp(claims->scope, scope) != 0 || *claims->profile) {
+    if (is_runtime(claims->json)) {
+        return ((watch || strcmp(claims->op, "attest") == 0) &&
+                one_of(claims->profile, profiles)) ||
+               format_error(error, "is on the runtime scope, without a "
+                                   "profile or with an op that has none");
+    }
+    if (watch || strcmp(claims->scope, scope) != 0 || *claims->profile) {
         return format_error(error, "has a scope or profile that does not "
                                    "belong to its op");
     }

@@ -28,7 +28,7 @@ typedef struct {
     const json_t *accepted, *host_clock, *unattested;
     guint8 result; /* VsmResult */
     guint64 left_out; /* of all lists together */
-    VsmDigest state, stream, measured, hypervisor;
+    VsmDigest state, stream, sealed_scope, measured, hypervisor;
     VsmTpmPcrs pcrs;
     bool unsealed, hypervisor_measured, unmeasured_boot, require_sealed;
     GBytes *quote_attest, *quote_signature, *sealed_name;

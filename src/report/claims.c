@@ -100,21 +100,64 @@ static void put_list(json_t *object,
     put(object, rest_name, json_integer(left_out));
 }
 
-static void put_findings(json_t *object, const VsmVerdict *verdict)
+static bool is_runtime(const VsmClaimsInput *in)
 {
+    return strcmp(in->scope, "runtime") == 0;
+}
+
+/* Addresses of a 64-bit guest are no JSON integers. */
+static void put_address(json_t *object, const char *name, guint64 address)
+{
+    g_autofree char *text =
+        g_strdup_printf("0x%016" G_GINT64_MODIFIER "x", address);
+
+    put(object, name, json_string(text));
+}
+
+static json_t *runtime_finding(const VsmFinding *finding)
+{
+    json_t *entry = json_object();
+
+    put_any_text(entry, "class", finding->where);
+    put(entry, "kind", json_string(finding->kind));
+    put_address(entry, "va", finding->offset);
+    put_address(entry, "pa", finding->address);
+    put(entry, "bytes", json_integer((json_int_t)finding->bytes));
+    if (finding->vcpu > 0) {
+        put(entry, "vcpu", json_integer(finding->vcpu - 1));
+    }
+    if (finding->sealed) {
+        put_hex_bytes(entry, "sealed", finding->sealed);
+    }
+    if (finding->measured) {
+        put_hex_bytes(entry, "measured", finding->measured);
+    }
+    return entry;
+}
+
+static json_t *state_finding(const VsmFinding *finding)
+{
+    json_t *entry = json_object();
+
+    put(entry, "kind", json_string(finding->kind));
+    put_any_text(entry, "where", finding->where);
+    put(entry, "offset", json_integer((json_int_t)finding->offset));
+    put(entry, "bytes", json_integer((json_int_t)finding->bytes));
+    return entry;
+}
+
+static void put_findings(json_t *object, const VsmClaimsInput *in)
+{
+    const VsmVerdict *verdict = in->verdict;
     json_t *list = json_array();
     guint n = verdict->findings ? verdict->findings->len : 0;
     guint kept = MIN(n, VSM_FINDINGS_MAX);
 
     for (guint i = 0; i < kept; i++) {
         const VsmFinding *finding = g_ptr_array_index(verdict->findings, i);
-        json_t *entry = json_object();
 
-        put(entry, "kind", json_string(finding->kind));
-        put_any_text(entry, "where", finding->where);
-        put(entry, "offset", json_integer((json_int_t)finding->offset));
-        put(entry, "bytes", json_integer((json_int_t)finding->bytes));
-        json_array_append_new(list, entry);
+        json_array_append_new(list, is_runtime(in) ? runtime_finding(finding)
+                                                   : state_finding(finding));
     }
     put(object, "findings", list);
     put(object, "findings_left_out",
@@ -187,6 +230,9 @@ static void put_request(json_t *claims, const VsmClaimsInput *in)
     put(claims, "asked", json_string(in->asked));
     put(claims, "scope", json_string(in->scope));
     put(claims, "profile", json_string(in->profile));
+    if (strcmp(in->op, "watch") == 0) {
+        put(claims, "unsolicited", json_true());
+    }
     put(claims, "recipient", json_string(in->recipient));
     put(vm, "uuid", json_string(in->vm->uuid));
     put_any_text(vm, "name", in->vm->name);
@@ -207,27 +253,46 @@ static const char *result_name(guint8 result)
     }
 }
 
-static void put_result(json_t *claims, const VsmClaimsInput *in)
+static void put_covers(json_t *claims, const VsmClaimsInput *in)
 {
-    static const char *const covered[] = {"ram", "vcpus", "devices"};
-    const VsmVerdict *verdict = in->verdict;
+    static const char *const state[] = {"ram", "vcpus", "devices"};
+    static const char *const runtime[] = {"kernel", "registers", "firmware"};
+    const char *const *covered = is_runtime(in) ? runtime : state;
     json_t *covers = json_array();
 
-    for (guint i = 0; i < G_N_ELEMENTS(covered); i++) {
+    for (guint i = 0; i < G_N_ELEMENTS(state); i++) {
         json_array_append_new(covers, json_string(covered[i]));
     }
     put(claims, "covers", covers);
+}
+
+/* What was not compared at all, or only by its place. */
+static void put_unattested(json_t *claims, const VsmClaimsInput *in)
+{
+    if (is_runtime(in)) {
+        put_list(claims, "unattested", in->verdict->unattested, NULL, true);
+    } else {
+        put_list(claims, "unattested", in->verdict->host_clock, is_external,
+                 true);
+    }
+}
+
+static void put_result(json_t *claims, const VsmClaimsInput *in)
+{
+    const VsmVerdict *verdict = in->verdict;
+
+    put_covers(claims, in);
     put(claims, "result", json_string(result_name(verdict->result)));
     if (verdict->result == VSM_RESULT_UNAVAILABLE) {
         put_any_text(claims, "reason", verdict->reason);
     }
     put_digest(claims, "measured", &verdict->measured);
     put(claims, "unsealed", json_boolean(verdict->unsealed));
-    put_findings(claims, verdict);
+    put_findings(claims, in);
     put_list(claims, "accepted", verdict->accepted, NULL, true);
     put_list(claims, "host_clock", verdict->host_clock, is_external, false);
-    put_list(claims, "tolerated", NULL, NULL, true);
-    put_list(claims, "unattested", verdict->host_clock, is_external, true);
+    put_list(claims, "tolerated", verdict->tolerated, NULL, true);
+    put_unattested(claims, in);
     put(claims, "changed_pages",
         json_integer(in->measured ? (json_int_t)in->measured->changed_pages
                                   : 0));

@@ -23,7 +23,7 @@ G_BEGIN_DECLS
 /**
  * VsmClaimsInput: all that a report says; everything is borrowed
  *
- * @op: "attest", "verify" or "rollback"
+ * @op: "attest", "verify", "rollback", or "watch": unsolicited
  * @asked: the snapshot text as it was asked
  * @scope: "full", "runtime" or "stored"
  * @profile: of the runtime scope; "" otherwise
@@ -37,7 +37,8 @@ G_BEGIN_DECLS
  * @vm: as stated at the begin; name and version need not be UTF-8
  * @record: the snapshot that was compared with
  * @verdict: its report is ignored; masks of the reason "external" become the
- *         claim `unattested`, the others `host_clock`
+ *         claim `unattested`, the others `host_clock`; in the runtime scope
+ *         the verdict's own list is `unattested`
  * @measured: NULL: nothing was measured (UNAVAILABLE)
  * @hypervisor: digest of the running hypervisor's files
  * @hypervisor_measured: whether @hypervisor was measured, not only stated

@@ -26,6 +26,9 @@ static const VsmJsonMember policy_table[] = {
     {"allow_not_unsealed", VSM_JSON_BOOL, true},
     {"allow_accepted_forms", VSM_JSON_BOOL, true},
     {"allow_resealed", VSM_JSON_BOOL, true},
+    {"allow_unattested", VSM_JSON_BOOL, true},
+    {"scope", VSM_JSON_TEXT, true},
+    {"profile", VSM_JSON_TEXT, true},
     {"pcrs", VSM_JSON_LIST, true},
     {"hypervisors", VSM_JSON_LIST, true},
     {"configs", VSM_JSON_LIST, true},
@@ -145,6 +148,23 @@ static bool read_baseline(const json_t *json, GPtrArray **ret, GError **error)
     return true;
 }
 
+/* A word that is not known would otherwise refuse, or allow, too much. */
+static bool
+read_scope(const json_t *json, VsmReportPolicy *policy, GError **error)
+{
+    static const char *const scopes[] = {"full", "runtime", "stored", NULL};
+    static const char *const profiles[] = {"standard", "strict", NULL};
+
+    policy->scope = g_strdup(json_string_value(json_object_get(json, "scope")));
+    policy->profile =
+        g_strdup(json_string_value(json_object_get(json, "profile")));
+    if (policy->scope && !g_strv_contains(scopes, policy->scope)) {
+        return bad(error, "scope is full, runtime or stored");
+    }
+    return !policy->profile || g_strv_contains(profiles, policy->profile) ||
+           bad(error, "profile is standard or strict");
+}
+
 static void read_switches(const json_t *json, VsmReportPolicy *policy)
 {
     policy->allow_in_process = vsm_json_bool(json, "allow_in_process");
@@ -155,6 +175,7 @@ static void read_switches(const json_t *json, VsmReportPolicy *policy)
     policy->allow_require_sealed_off =
         vsm_json_bool(json, "allow_require_sealed_off");
     policy->allow_not_unsealed = vsm_json_bool(json, "allow_not_unsealed");
+    policy->allow_unattested = vsm_json_bool(json, "allow_unattested");
     /* Allowed unless refused: an operator, or VSM's own table, bounds them. */
     policy->allow_resealed =
         !json_is_false(json_object_get(json, "allow_resealed"));
@@ -183,6 +204,7 @@ VsmReportPolicy *vsm_report_policy_load(const char *json, GError **error)
     read_switches(file, policy);
     if (!read_seconds(file, "max_age_s", &policy->max_age_s, error) ||
         !read_seconds(file, "max_ahead_s", &policy->max_ahead_s, error) ||
+        !read_scope(file, policy, error) ||
         !read_pcrs(file, &policy->pcrs, error) ||
         !read_digests(file, "hypervisors", &policy->hypervisors, error) ||
         !read_digests(file, "configs", &policy->configs, error) ||
@@ -197,6 +219,8 @@ void vsm_report_policy_free(VsmReportPolicy *policy)
     if (!policy) {
         return;
     }
+    g_free(policy->scope);
+    g_free(policy->profile);
     g_clear_pointer(&policy->hypervisors, g_array_unref);
     g_clear_pointer(&policy->configs, g_array_unref);
     g_clear_pointer(&policy->baseline, g_ptr_array_unref);

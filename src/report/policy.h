@@ -21,6 +21,9 @@ typedef struct {
 
 /**
  * VsmReportPolicy:
+ * @allow_unattested: whether a runtime report may leave things unattested
+ * @scope: the only one that is taken; NULL: the one that was asked for
+ * @profile: the weakest that is taken in the runtime scope; NULL: any
  * @pcrs: bit mask; the quote must cover these and PCR 23
  * @hypervisors, @configs: of VsmDigest; NULL: any
  * @baseline: of VsmBaseline; NULL: any snapshot
@@ -30,6 +33,8 @@ struct _VsmReportPolicy {
     bool allow_in_process, allow_unmeasured_boot, allow_unmeasured_hypervisor;
     bool allow_require_sealed_off, allow_not_unsealed, allow_accepted_forms;
     bool allow_resealed;
+    bool allow_unattested;
+    char *scope, *profile;
     guint32 pcrs;
     GArray *hypervisors, *configs;
     GPtrArray *baseline;

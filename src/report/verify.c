@@ -30,6 +30,29 @@ static bool same_bytes(GBytes *a, GBytes *b)
                      size);
 }
 
+static const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+/*
+ * An unsolicited report has a nonce of the attester's own, which nobody may
+ * take for an answer to theirs: its op, which the quote binds, is "watch".
+ */
+static bool is_watch(const VsmExpectation *expected)
+{
+    return strcmp(expected->op, "watch") == 0;
+}
+
+/* What was asked by who names none: the weaker is never the default. */
+static const char *asked_profile(const VsmExpectation *expected)
+{
+    if (strcmp(expected->scope, "runtime") != 0) {
+        return "";
+    }
+    return expected->profile ? expected->profile : "standard";
+}
+
 /* The report must answer this request, and no other. */
 static bool check_request(const VsmClaims *claims,
                           const VsmExpectation *expected,
@@ -42,11 +65,11 @@ static bool check_request(const VsmClaims *claims,
         {"snapshot", claims->asked, expected->snapshot},
         {"scope", claims->scope, expected->scope},
         {"VM", claims->vm_uuid, expected->vm_uuid},
-        {"recipient", claims->recipient,
-         expected->recipient ? expected->recipient : ""},
+        {"profile", claims->profile, asked_profile(expected)},
+        {"recipient", claims->recipient, or_empty(expected->recipient)},
     };
 
-    if (!same_bytes(claims->nonce, expected->nonce)) {
+    if (!is_watch(expected) && !same_bytes(claims->nonce, expected->nonce)) {
         return refuse(error, VSM_ERROR_STALE,
                       "the report has another nonce: it is old, or answers "
                       "another request");
@@ -358,11 +381,40 @@ static bool check_strength(const VsmClaims *claims,
                       "or configuration after it was saved, which the policy "
                       "refuses");
     }
+    if (policy->scope && strcmp(policy->scope, claims->scope) != 0) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_POLICY,
+                    "the policy takes reports of scope '%s' only, this one is "
+                    "of scope '%s'",
+                    policy->scope, claims->scope);
+        return false;
+    }
     if (json_array_size(claims->accepted) > 0 &&
         !policy->allow_accepted_forms) {
         return refuse(error, VSM_ERROR_POLICY,
                       "sections match only in the form right after a load, "
                       "which the policy refuses");
+    }
+    return true;
+}
+
+/* The runtime scope has weaker forms of its own. */
+static bool check_runtime(const VsmClaims *claims,
+                          const VsmReportPolicy *policy,
+                          GError **error)
+{
+    if (strcmp(claims->scope, "runtime") != 0) {
+        return true;
+    }
+    if (policy->profile && strcmp(policy->profile, "strict") == 0 &&
+        strcmp(claims->profile, "strict") != 0) {
+        return refuse(error, VSM_ERROR_POLICY,
+                      "the policy takes the profile strict only");
+    }
+    if (json_array_size(claims->unattested) > 0 && !policy->allow_unattested) {
+        return refuse(error, VSM_ERROR_POLICY,
+                      "the report leaves code unattested (see its "
+                      "'unattested'); the policy could allow it with "
+                      "allow_unattested, or ask for the profile strict");
     }
     return true;
 }
@@ -413,8 +465,9 @@ static bool check_masked(const VsmClaims *claims, GError **error)
                      "accepts a form of a section", error) &&
            all_named(claims->host_clock, vsm_masks_names_field,
                      "leaves out bytes", error) &&
-           all_named(claims->unattested, vsm_masks_names_field,
-                     "leaves out state", error);
+           (strcmp(claims->scope, "runtime") == 0 ||
+            all_named(claims->unattested, vsm_masks_names_field,
+                      "leaves out state", error));
 }
 
 static VsmReport *report_of(const VsmClaims *claims)
@@ -429,8 +482,8 @@ static VsmReport *report_of(const VsmClaims *claims)
 
 static bool check_expectation(const VsmExpectation *expected, GError **error)
 {
-    if (!expected || !expected->nonce || !expected->op || !expected->snapshot ||
-        !expected->scope || !expected->vm_uuid) {
+    if (!expected || !expected->op || !expected->snapshot || !expected->scope ||
+        !expected->vm_uuid || (!expected->nonce && !is_watch(expected))) {
         return refuse(error, VSM_ERROR_INVALID,
                       "verification needs to know what was asked: nonce, "
                       "operation, snapshot, scope and VM");
@@ -474,7 +527,8 @@ static VsmClaims *check_all_but_boot(const char *jws,
         !check_quote(claims, entry, error) ||
         !check_boot_covered(claims, policy, error) ||
         !check_attester(claims, entry, policy, error) ||
-        !check_strength(claims, policy, error) || !check_named(claims, error) ||
+        !check_strength(claims, policy, error) ||
+        !check_runtime(claims, policy, error) || !check_named(claims, error) ||
         !check_masked(claims, error) || !check_lists(claims, policy, error)) {
         return NULL;
     }

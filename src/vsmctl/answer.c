@@ -22,6 +22,10 @@ static json_t *arguments_of(const Request *request)
 
     if (strcmp(request->op, "attest") == 0) {
         json_object_set_new(arguments, "scope", json_string(request->scope));
+        if (request->profile) {
+            json_object_set_new(arguments, "profile",
+                                json_string(request->profile));
+        }
     }
     return arguments;
 }
@@ -47,24 +51,30 @@ static bool check_vm(Qmp *qmp, const Request *request, GError **error)
     return true;
 }
 
-static void print_verdict(const json_t *verdict)
+void answer_print_verdict(const json_t *answer)
 {
+    const json_t *verdict = json_object_get(answer, "verdict");
+    bool runtime = strcmp(vsmctl_text(answer, "scope"), "runtime") == 0;
     g_autofree char *hashed = vsmctl_size(vsmctl_int(verdict, "bytes-hashed"));
     g_autofree char *pause =
         g_strdup_printf("%lld ms", vsmctl_int(verdict, "pause-ms"));
 
     vsmctl_print_member("result", verdict, "result");
     vsmctl_print_member("reason", verdict, "reason");
-    vsmctl_print_findings(verdict, vsmctl_int(verdict, "findings-left-out"));
+    vsmctl_print_findings(verdict, runtime,
+                          vsmctl_int(verdict, "findings-left-out"));
     vsmctl_print_list("accepted", verdict, "accepted");
     vsmctl_print_masked("not compared", verdict, "host-clock");
+    vsmctl_print_list("tolerated", verdict, "tolerated");
+    vsmctl_print_list("not attested", verdict, "unattested");
     vsmctl_print_member("snapshot", verdict, "tag");
     vsmctl_print_member("id", verdict, "snapshot-id");
     vsmctl_print_member("sealed", verdict, "sealed");
     vsmctl_print_member("measured", verdict, "measured");
     vsmctl_print_field("hashed", hashed);
     vsmctl_print_field("paused", pause);
-    vsmctl_print_field("covers", "RAM, vCPUs, devices; disks not covered");
+    vsmctl_print_member("profile", answer, "profile");
+    vsmctl_print_field("covers", vsmctl_covers(runtime));
     if (json_is_false(json_object_get(verdict, "unsealed"))) {
         vsmctl_print_field("unsealed", "false: the TPM was not asked, nothing "
                                        "is signed");
@@ -72,7 +82,7 @@ static void print_verdict(const json_t *verdict)
 }
 
 /* Of a verdict that the VM's own process gave. */
-static int exit_code(const json_t *verdict)
+int answer_exit_code(const json_t *verdict)
 {
     const char *result = vsmctl_text(verdict, "result");
 
@@ -97,19 +107,19 @@ static int show(const json_t *answer, GError **error)
         return -1;
     }
     if (out && strcmp(out, "-") == 0) {
-        return exit_code(verdict);
+        return answer_exit_code(verdict);
     }
     if (vsmctl_options.json) {
         vsmctl_print_json(answer);
     } else if (verdict) {
-        print_verdict(verdict);
+        answer_print_verdict(answer);
     } else {
         vsmctl_print_field("result", "in the report, for its recipient alone");
     }
     if (!vsmctl_options.json && out) {
         vsmctl_print_field("report", out);
     }
-    return exit_code(verdict);
+    return answer_exit_code(verdict);
 }
 
 /*
@@ -150,11 +160,12 @@ run_job(Qmp *qmp, const char *command, const Request *request, GError **error)
 int answer_run(const char *op,
                const char *command,
                const char *scope,
+               const char *profile,
                const char *snapshot,
                GError **error)
 {
     g_autoptr(Request) request =
-        request_from_options(op, scope, snapshot, error);
+        request_from_options(op, scope, profile, snapshot, error);
     g_autoptr(Qmp) qmp = NULL;
 
     if (!request) {

@@ -8,7 +8,7 @@
 #include "vsmctl/request.h"
 #include "vsmctl/vsmctl.h"
 
-static char *vm, *snapshot, *op, *scope, *recipient, *out;
+static char *vm, *snapshot, *op, *scope, *profile, *recipient, *out;
 
 static const GOptionEntry options[] = {
     {"vm", 0, 0, G_OPTION_ARG_STRING, &vm, "The VM's UUID", "UUID"},
@@ -19,6 +19,8 @@ static const GOptionEntry options[] = {
     {"scope", 0, 0, G_OPTION_ARG_STRING, &scope,
      "full, runtime or stored (default: stored for verify, else full)",
      "SCOPE"},
+    {"profile", 0, 0, G_OPTION_ARG_STRING, &profile,
+     "What scope runtime may bear: standard (default) or strict", "PROFILE"},
     {"recipient", 0, 0, G_OPTION_ARG_FILENAME, &recipient,
      "Ask for a report that is encrypted for this public EC key, a JWK",
      "FILE"},
@@ -54,7 +56,8 @@ static int run(char **args, GError **error)
                     "a request needs --vm UUID and --snapshot SNAPSHOT");
         return -1;
     }
-    if (!request_scope_fits(request->op, request->scope, error)) {
+    if (!request_scope_fits(request->op, request->scope, error) ||
+        !request_set_profile(request, profile, error)) {
         return -1;
     }
     request->vm = request_uuid(vm, error);

@@ -8,7 +8,7 @@
 
 static int run(char **args, GError **error)
 {
-    return answer_run("rollback", "vsm-rollback", NULL, args[0], error);
+    return answer_run("rollback", "vsm-rollback", NULL, NULL, args[0], error);
 }
 
 const VsmctlCommand vsmctl_rollback = {

@@ -79,7 +79,7 @@ static int run(char **args, GError **error)
         return refuse(error, "these options go with --image: a running VM has "
                              "its own");
     }
-    return answer_run("verify", "vsm-verify", NULL, args[0], error);
+    return answer_run("verify", "vsm-verify", NULL, NULL, args[0], error);
 }
 
 const VsmctlCommand vsmctl_verify_snapshot = {

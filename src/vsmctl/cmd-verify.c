@@ -13,7 +13,7 @@
 #include "vsmctl/vsmctl.h"
 
 static char *trust_path, *policy_path, *key_path;
-static char *request_path, *nonce, *vm, *snapshot, *op, *scope;
+static char *request_path, *nonce, *vm, *snapshot, *op, *scope, *profile;
 static gboolean snapshot_evidence;
 
 static const GOptionEntry options[] = {
@@ -34,15 +34,35 @@ static const GOptionEntry options[] = {
     {"snapshot", 0, 0, G_OPTION_ARG_STRING, &snapshot,
      "Without --request: the snapshot as it was asked", "SNAPSHOT"},
     {"op", 0, 0, G_OPTION_ARG_STRING, &op,
-     "Without --request: attest, verify or rollback", "OP"},
+     "Without --request: attest, verify, rollback; or watch, for a report "
+     "that the VM's watch made by itself, which needs no --nonce",
+     "OP"},
     {"scope", 0, 0, G_OPTION_ARG_STRING, &scope,
      "Without --request: full, runtime or stored", "SCOPE"},
     {"snapshot-evidence", 0, 0, G_OPTION_ARG_NONE, &snapshot_evidence,
      "The file is no report, but evidence of a snapshot, as 'vsmctl show "
      "--evidence' prints it; --vm and --snapshot must fit, where given",
      NULL},
+    {"profile", 0, 0, G_OPTION_ARG_STRING, &profile,
+     "Without --request: of scope runtime, standard (default) or strict",
+     "PROFILE"},
     {0},
 };
+
+static bool is_watch(const char *operation)
+{
+    return strcmp(operation, "watch") == 0;
+}
+
+static bool watch_scope_fits(GError **error)
+{
+    if (strcmp(scope, "runtime") == 0 && !nonce) {
+        return true;
+    }
+    g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
+                "the watch has the scope runtime and answers no nonce");
+    return false;
+}
 
 /* Without all of what was asked no report can be trusted: exit code 2. */
 static Request *expected(GError **error)
@@ -52,7 +72,7 @@ static Request *expected(GError **error)
     if (request_path) {
         return request_load(request_path, error);
     }
-    if (!nonce || !vm || !snapshot || !op || !scope) {
+    if (!vm || !snapshot || !op || !scope || (!nonce && !is_watch(op))) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_STALE,
                     "not to be trusted: nobody says what was asked; give "
                     "--request FILE, or --nonce, --vm, --snapshot, --op and "
@@ -65,7 +85,9 @@ static Request *expected(GError **error)
     request->op = g_strdup(op);
     request->scope = g_strdup(scope);
     request->vm = request_uuid(vm, error);
-    if (!request_scope_fits(op, scope, error)) {
+    if (!(is_watch(op) ? watch_scope_fits(error)
+                       : request_scope_fits(op, scope, error)) ||
+        !request_set_profile(request, profile, error)) {
         return NULL;
     }
     return request->vm ? g_steal_pointer(&request) : NULL;
@@ -123,7 +145,8 @@ static VsmReport *check(const char *path, GError **error)
     VsmReport *report = NULL;
 
     if (!request ||
-        !(nonce_bytes = request_nonce_bytes(request->nonce, error)) ||
+        (request->nonce &&
+         !(nonce_bytes = request_nonce_bytes(request->nonce, error))) ||
         !(trust_text = read_text_file(trust_path, INPUT_BYTES_MAX, error)) ||
         !(trust = vsm_trust_load(trust_text, error)) ||
         (policy_path && !(policy_text = read_text_file(
@@ -140,6 +163,7 @@ static VsmReport *check(const char *path, GError **error)
         .op = request->op,
         .snapshot = request->snapshot,
         .scope = request->scope,
+        .profile = request->profile,
         .vm_uuid = request->vm,
         .recipient = thumbprint,
     };
@@ -173,6 +197,7 @@ static void print_where(const json_t *claims)
     vsmctl_print_member("measured", claims, "measured");
     vsmctl_print_member("operation", claims, "op");
     vsmctl_print_member("scope", claims, "scope");
+    vsmctl_print_member("profile", claims, "profile");
     vsmctl_print_field("made", made);
     vsmctl_print_member("host", claims, "iss");
     vsmctl_print_member("attester", claims, "attester");
@@ -182,17 +207,24 @@ static void print_where(const json_t *claims)
 
 static void print(const VsmReport *report, const json_t *claims)
 {
+    bool runtime = strcmp(vsmctl_text(claims, "scope"), "runtime") == 0;
+
     vsmctl_print_field("trusted", exit_code(report) == VSMCTL_UNTRUSTED
                                       ? "NO: its lists are not complete"
                                       : "yes");
     vsmctl_print_field("result", report->result);
     vsmctl_print_member("reason", claims, "reason");
-    vsmctl_print_findings(claims, report->findings_left_out);
+    vsmctl_print_findings(claims, runtime, report->findings_left_out);
     vsmctl_print_list("accepted", claims, "accepted");
     vsmctl_print_masked("not compared", claims, "host_clock");
-    vsmctl_print_masked("not attested", claims, "unattested");
+    vsmctl_print_list("tolerated", claims, "tolerated");
+    if (runtime) {
+        vsmctl_print_list("not attested", claims, "unattested");
+    } else {
+        vsmctl_print_masked("not attested", claims, "unattested");
+    }
     print_where(claims);
-    vsmctl_print_field("covers", "RAM, vCPUs, devices; disks not covered");
+    vsmctl_print_field("covers", vsmctl_covers(runtime));
 }
 
 /* --- Evidence of a snapshot -------------------------------------------- */

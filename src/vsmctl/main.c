@@ -12,25 +12,16 @@
 #include "vsmctl/vsmctl.h"
 
 const VsmctlCommand *const vsmctl_commands[] = {
-    &vsmctl_setup,
-    &vsmctl_keys,
-    &vsmctl_enroll,
-    &vsmctl_trust,
-    &vsmctl_status,
-    &vsmctl_snapshot,
-    &vsmctl_list,
-    &vsmctl_show,
-    &vsmctl_attest,
-    &vsmctl_verify_snapshot,
-    &vsmctl_rollback,
-    &vsmctl_delete,
-    &vsmctl_request,
-    &vsmctl_verify,
-    &vsmctl_policy,
-    &vsmctl_reseal,
-    &vsmctl_adopt,
-    &vsmctl_vm,
-    NULL,
+    &vsmctl_setup,    &vsmctl_keys,
+    &vsmctl_enroll,   &vsmctl_trust,
+    &vsmctl_status,   &vsmctl_snapshot,
+    &vsmctl_list,     &vsmctl_show,
+    &vsmctl_attest,   &vsmctl_verify_snapshot,
+    &vsmctl_rollback, &vsmctl_delete,
+    &vsmctl_request,  &vsmctl_verify,
+    &vsmctl_policy,   &vsmctl_reseal,
+    &vsmctl_adopt,    &vsmctl_vm,
+    &vsmctl_watch,    NULL,
 };
 
 VsmctlOptions vsmctl_options;

@@ -136,23 +136,62 @@ static bool is_host_clock(const json_t *findings)
     return json_array_size(findings) > 0;
 }
 
-void vsmctl_print_findings(const json_t *object, guint64 left_out)
+const char *vsmctl_covers(bool runtime)
+{
+    return runtime ? "the kernel's code and read-only data, registers, "
+                     "firmware; other RAM, processes, disks not covered"
+                   : "RAM, vCPUs, devices; disks not covered";
+}
+
+/* A finding of the runtime scope, as a claim or as QMP has it. */
+static char *runtime_text(const json_t *finding)
+{
+    GString *text = g_string_new(vsmctl_text(finding, "kind"));
+    const json_t *vcpu = json_object_get(finding, "vcpu");
+    const char *class = json_object_get(finding, "class") ? "class" : "where";
+
+    g_string_append_printf(text, " %s at %s", vsmctl_text(finding, class),
+                           vsmctl_text(finding, "va"));
+    if (vcpu) {
+        g_string_append_printf(text, ", vCPU %" JSON_INTEGER_FORMAT,
+                               json_integer_value(vcpu));
+    }
+    if (vsmctl_int(finding, "bytes") > 0) {
+        g_string_append_printf(text, ", %" JSON_INTEGER_FORMAT " bytes",
+                               vsmctl_int(finding, "bytes"));
+    }
+    if (json_object_get(finding, "measured")) {
+        g_string_append_printf(
+            text, ": %s, was %s", vsmctl_text(finding, "measured"),
+            json_object_get(finding, "sealed") ? vsmctl_text(finding, "sealed")
+                                               : "other");
+    }
+    return g_string_free(text, FALSE);
+}
+
+static char *state_text(const json_t *finding)
+{
+    json_int_t bytes = vsmctl_int(finding, "bytes");
+    g_autofree char *range =
+        bytes > 0
+            ? g_strdup_printf(" at 0x%" G_GINT64_MODIFIER "x"
+                              ", %" JSON_INTEGER_FORMAT " bytes",
+                              (guint64)vsmctl_int(finding, "offset"), bytes)
+            : g_strdup("");
+
+    return g_strdup_printf("%s %s%s", vsmctl_text(finding, "kind"),
+                           vsmctl_text(finding, "where"), range);
+}
+
+void vsmctl_print_findings(const json_t *object, bool runtime, guint64 left_out)
 {
     size_t i;
     json_t *finding;
 
     json_array_foreach(json_object_get(object, "findings"), i, finding)
     {
-        json_int_t bytes = vsmctl_int(finding, "bytes");
-        g_autofree char *range =
-            bytes > 0
-                ? g_strdup_printf(" at 0x%" G_GINT64_MODIFIER "x"
-                                  ", %" JSON_INTEGER_FORMAT " bytes",
-                                  (guint64)vsmctl_int(finding, "offset"), bytes)
-                : g_strdup("");
         g_autofree char *text =
-            g_strdup_printf("%s %s%s", vsmctl_text(finding, "kind"),
-                            vsmctl_text(finding, "where"), range);
+            runtime ? runtime_text(finding) : state_text(finding);
 
         vsmctl_print_field(i == 0 ? "differs" : "", text);
     }

@@ -47,9 +47,15 @@ json_int_t vsmctl_int(const json_t *object, const char *name);
 /**
  * vsmctl_print_findings:
  * @object: a verdict or claims, with the list "findings"
+ * @runtime: whether they are of the runtime scope
  * @left_out: how many more there are
  */
-void vsmctl_print_findings(const json_t *object, guint64 left_out);
+void vsmctl_print_findings(const json_t *object,
+                           bool runtime,
+                           guint64 left_out);
+
+/* What a report of such a scope speaks of, and what it does not; static. */
+const char *vsmctl_covers(bool runtime);
 
 /* The texts of the list @name, one a line. */
 void vsmctl_print_list(const char *label,

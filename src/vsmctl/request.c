@@ -121,6 +121,23 @@ bool request_scope_fits(const char *op, const char *scope, GError **error)
     return true;
 }
 
+bool request_set_profile(Request *request, const char *profile, GError **error)
+{
+    bool runtime = strcmp(request->scope, "runtime") == 0;
+
+    if (profile && !runtime) {
+        return invalid(error, "a profile belongs to the scope runtime");
+    }
+    if (profile && strcmp(profile, "standard") != 0 &&
+        strcmp(profile, "strict") != 0) {
+        return invalid(error, "a profile is standard or strict");
+    }
+    g_free(request->profile);
+    request->profile =
+        runtime ? g_strdup(profile ? profile : "standard") : NULL;
+    return true;
+}
+
 char *request_new_nonce(void)
 {
     guint8 bytes[NONCE_BYTES];
@@ -175,6 +192,7 @@ void request_free(Request *request)
     g_free(request->op);
     g_free(request->snapshot);
     g_free(request->scope);
+    g_free(request->profile);
     g_free(request->vm);
     g_free(request->recipient);
     g_free(request);
@@ -185,10 +203,10 @@ void request_free(Request *request)
 char *request_to_json(const Request *request)
 {
     json_auto_t *object = json_pack(
-        "{s:i, s:s, s:s, s:s, s:s, s:s, s:o*}", "version", REQUEST_VERSION,
-        "nonce", request->nonce, "op", request->op, "snapshot",
+        "{s:i, s:s, s:s, s:s, s:s, s:s, s:s*, s:o*}", "version",
+        REQUEST_VERSION, "nonce", request->nonce, "op", request->op, "snapshot",
         request->snapshot, "scope", request->scope, "vm", request->vm,
-        "recipient",
+        "profile", request->profile, "recipient",
         request->recipient ? json_loads(request->recipient, 0, NULL) : NULL);
     char *text = json_dumps(object, JSON_INDENT(2) | JSON_SORT_KEYS);
     char *copy = g_strdup(text);
@@ -209,14 +227,15 @@ static char *dump_recipient(const json_t *recipient)
 static Request *request_parse(const json_t *object)
 {
     g_autoptr(Request) request = g_new0(Request, 1);
-    const char *nonce, *op, *snapshot, *scope, *vm;
+    const char *nonce, *op, *snapshot, *scope, *vm, *profile = NULL;
     json_t *recipient = NULL;
     int version;
 
-    if (json_unpack((json_t *)object, "{s:i, s:s, s:s, s:s, s:s, s:s, s?o !}",
-                    "version", &version, "nonce", &nonce, "op", &op, "snapshot",
-                    &snapshot, "scope", &scope, "vm", &vm, "recipient",
-                    &recipient) < 0 ||
+    if (json_unpack((json_t *)object,
+                    "{s:i, s:s, s:s, s:s, s:s, s:s, s?s, s?o !}", "version",
+                    &version, "nonce", &nonce, "op", &op, "snapshot", &snapshot,
+                    "scope", &scope, "vm", &vm, "profile", &profile,
+                    "recipient", &recipient) < 0 ||
         version != REQUEST_VERSION || !request_scope_fits(op, scope, NULL)) {
         return NULL;
     }
@@ -226,6 +245,9 @@ static Request *request_parse(const json_t *object)
     request->scope = g_strdup(scope);
     request->vm = g_strdup(vm);
     request->recipient = recipient ? dump_recipient(recipient) : NULL;
+    if (!request_set_profile(request, profile, NULL)) {
+        return NULL;
+    }
     return g_steal_pointer(&request);
 }
 
@@ -265,6 +287,7 @@ static bool take_recipient(Request *request, const char *path, GError **error)
 
 static Request *from_file(const char *op,
                           const char *scope,
+                          const char *profile,
                           const char *snapshot,
                           GError **error)
 {
@@ -285,9 +308,10 @@ static Request *from_file(const char *op,
         return NULL;
     }
     if ((snapshot && strcmp(snapshot, request->snapshot) != 0) ||
-        (scope && strcmp(scope, request->scope) != 0)) {
-        invalid(error, "the request asks for another snapshot or scope: leave "
-                       "them out beside --request");
+        (scope && strcmp(scope, request->scope) != 0) ||
+        (profile && g_strcmp0(profile, request->profile) != 0)) {
+        invalid(error, "the request asks for another snapshot, scope or "
+                       "profile: leave them out beside --request");
         return NULL;
     }
     return g_steal_pointer(&request);
@@ -295,6 +319,7 @@ static Request *from_file(const char *op,
 
 Request *request_from_options(const char *op,
                               const char *scope,
+                              const char *profile,
                               const char *snapshot,
                               GError **error)
 {
@@ -302,7 +327,7 @@ Request *request_from_options(const char *op,
     g_autoptr(GBytes) nonce = NULL;
 
     if (vsmctl_options.request) {
-        return from_file(op, scope, snapshot, error);
+        return from_file(op, scope, profile, snapshot, error);
     }
     if (!snapshot) {
         invalid(error, "which snapshot? name it (tag:NAME or id:HEX), or give "
@@ -313,7 +338,8 @@ Request *request_from_options(const char *op,
     request->op = g_strdup(op);
     request->snapshot = g_strdup(snapshot);
     request->scope = g_strdup(scope ? scope : request_scope(op));
-    if (!request_scope_fits(op, request->scope, error)) {
+    if (!request_scope_fits(op, request->scope, error) ||
+        !request_set_profile(request, profile, error)) {
         return NULL;
     }
     request->nonce = vsmctl_options.nonce ? g_strdup(vsmctl_options.nonce)

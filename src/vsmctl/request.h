@@ -19,11 +19,12 @@
  * @nonce: base64url of 8 to 64 bytes
  * @op: "attest", "verify" or "rollback"
  * @scope: "full", "runtime" or "stored"
+ * @profile: of the scope runtime: "standard" or "strict"; else NULL
  * @vm: UUID in lower case; NULL: whatever VM answers (no request file)
  * @recipient: JWK; NULL: none
  */
 typedef struct {
-    char *nonce, *op, *snapshot, *scope, *vm, *recipient;
+    char *nonce, *op, *snapshot, *scope, *profile, *vm, *recipient;
 } Request;
 
 /* The scope of an op unless another is named; static. */
@@ -31,6 +32,12 @@ const char *request_scope(const char *op);
 
 /* Errors: VSM_ERROR_INVALID for an unknown op, or a scope that it lacks. */
 bool request_scope_fits(const char *op, const char *scope, GError **error);
+
+/*
+ * Sets the profile that @profile (nullable) and the scope ask for.  Errors:
+ * VSM_ERROR_INVALID for an unknown one, or one where the scope has none.
+ */
+bool request_set_profile(Request *request, const char *profile, GError **error);
 
 /* A new nonce: 32 random bytes, base64url; (transfer full). */
 char *request_new_nonce(void);
@@ -50,6 +57,7 @@ char *request_to_json(const Request *request);
  * request_from_options:
  * @op: of the subcommand
  * @scope: (nullable): NULL: the op's, or what --request says
+ * @profile: (nullable): the same
  * @snapshot: its argument; NULL: from --request, which is then needed
  *
  * --request, --nonce and --recipient; what the file says cannot be changed by
@@ -57,6 +65,7 @@ char *request_to_json(const Request *request);
  */
 Request *request_from_options(const char *op,
                               const char *scope,
+                              const char *profile,
                               const char *snapshot,
                               GError **error);
 

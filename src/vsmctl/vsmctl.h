@@ -48,7 +48,7 @@ typedef struct {
 } VsmctlCommand;
 
 extern const VsmctlCommand vsmctl_setup, vsmctl_keys, vsmctl_status,
-    vsmctl_snapshot, vsmctl_list, vsmctl_show, vsmctl_attest,
+    vsmctl_snapshot, vsmctl_list, vsmctl_show, vsmctl_attest, vsmctl_watch,
     vsmctl_verify_snapshot, vsmctl_rollback, vsmctl_delete, vsmctl_request,
     vsmctl_verify, vsmctl_policy, vsmctl_reseal, vsmctl_enroll, vsmctl_trust,
     vsmctl_vm;

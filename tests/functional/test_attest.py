@@ -273,11 +273,6 @@ def test_on_mismatch_is_for_runtime_scope_only(machines, golden):
     assert guest.status() == "running"
 
 
-def test_runtime_scope_is_refused_until_it_is_built(guest):
-    with pytest.raises(QmpError, match="runtime"):
-        guest.attest("boot", scope="runtime")
-
-
 def test_cmos_clock_on_the_hosts_clock_is_named_at_the_start(off, machines):
     off.start(boot=False)
     assert "-rtc clock=vm" in off.stderr()

@@ -162,13 +162,13 @@ static void test_unknown_snapshot_is_not_found(void)
                    VSM_ERROR_NOT_FOUND, "0000");
 }
 
-static void test_runtime_scope_is_unsupported(void)
+static void test_runtime_scope_wants_a_profile(void)
 {
     g_autoptr(Store) store = store_new();
 
     g_free(store_save(store, "one", false));
-    g_free(store_refused(store, VSM_PURPOSE_RUNTIME, "one",
-                         VSM_ERROR_UNSUPPORTED));
+    g_free(store_refused(store, VSM_PURPOSE_RUNTIME, "one", VSM_ERROR_INVALID));
+    g_free(store_refused(store, VSM_PURPOSE_WATCH, "one", VSM_ERROR_INVALID));
     assert_match(store, "one");
 }
 
@@ -407,7 +407,7 @@ int main(int argc, char **argv)
     ADD("unmeasured-boot-is-refused-unless-allowed",
         test_unmeasured_boot_is_refused_unless_allowed);
     ADD("unknown-snapshot-is-not-found", test_unknown_snapshot_is_not_found);
-    ADD("runtime-scope-is-unsupported", test_runtime_scope_is_unsupported);
+    ADD("runtime-scope-wants-a-profile", test_runtime_scope_wants_a_profile);
     ADD("wrong-nonce-size-is-invalid", test_wrong_nonce_size_is_invalid);
     ADD("existing-tag-is-refused-without-replace",
         test_existing_tag_is_refused_without_replace);

@@ -839,7 +839,7 @@ static void test_refuses_claims_that_contradict_themselves(void)
                        VSM_ERROR_FORMAT, "not what was sealed");
     fixture->expected.scope = "runtime";
     changed_is_refused(fixture, NULL, "scope", json_string("runtime"),
-                       VSM_ERROR_FORMAT, "cannot judge");
+                       VSM_ERROR_FORMAT, "covers");
 }
 
 static void test_refuses_claims_it_does_not_know(void)

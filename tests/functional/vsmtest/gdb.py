@@ -71,3 +71,29 @@ class Gdb:
         old = bytes.fromhex(self.packet(f"p{number:x}"))
         new = bytes([old[0] ^ 1]) + old[1:]
         self._ok(f"P{number:x}={new.hex()}")
+
+    def _number(self, name):
+        """The register's number in the description that QEMU serves."""
+        self.packet("qXfer:features:read:target.xml:0,ffb")
+        text, part = "", "m"
+        while part[0] == "m":
+            part = self.packet("qXfer:features:read:i386-64bit.xml:"
+                               f"{len(text):x},400")
+            text += part[1:]
+        for number, part in enumerate(text.split("<reg ")[1:]):
+            if f'name="{name}"' in part.split(">")[0]:
+                return number
+        raise AssertionError(f"gdb stub: no register {name}")
+
+    def read_register(self, name, thread=1):
+        """A 64-bit register."""
+        number = self._number(name)
+        self.packet("qXfer:features:read:target.xml:0,ffb")
+        self._ok(f"Hg{thread:x}")
+        return int.from_bytes(bytes.fromhex(self.packet(f"p{number:x}")),
+                              "little")
+
+    def write_register(self, name, value, thread=1):
+        number = self._number(name)
+        self._ok(f"Hg{thread:x}")
+        self._ok(f"P{number:x}={value.to_bytes(8, 'little').hex()}")

@@ -65,7 +65,9 @@ def guest_file(flavour, name):
     script = ROOT / "tests/guest/build-guest"
     done = guest_file.__dict__.setdefault("done", set())
     if flavour not in done:
-        run([str(script)] + (["--full"] if flavour == "full" else []))
+        base, _, kernel = flavour.partition("-")
+        run([str(script), "--flavour", base] +
+            (["--kernel", kernel] if kernel else []), timeout=600)
         done.add(flavour)
     return str(BUILD / "guest" / flavour / name)
 

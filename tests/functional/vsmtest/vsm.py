@@ -150,6 +150,10 @@ class VsmCommands:
     def attest(self, snapshot, **options):
         return self._vsm("vsm-attest", snapshot, **options)
 
+    def attest_runtime(self, snapshot, **options):
+        """What must not change in a running guest."""
+        return self.attest(snapshot, scope="runtime", **options)
+
     def verify(self, snapshot, **options):
         return self._vsm("vsm-verify", snapshot, **options)
 

@@ -1,0 +1,345 @@
+"""A running guest attests match until its kernel is tampered with.
+
+The guest has the module of tests/guest/attack, loaded before the snapshot,
+which does and undoes each attack of docs/runtime-scope.md by name.
+
+VSM_LONG=1 makes the campaign full: 100 attestations over 10 minutes for each
+kernel and mode.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import json
+import os
+import time
+
+import pytest
+
+from vsmtest import wait
+from vsmtest.guest import KERNEL_LINE, Config, Guest
+from vsmtest.vsm import Refused
+from vsmtest.vsmctl import (MATCH, MISMATCH, UNAVAILABLE, UNTRUSTED, vsmctl)
+
+LONG = bool(os.environ.get("VSM_LONG"))
+CPU4 = ("-cpu", "max,la57=off")
+CPU5 = ("-cpu", "max")
+
+
+def boot(flavour="attack", cpu=CPU4, **options):
+    """A running guest with the sealed snapshot "clean"."""
+    options.setdefault("vcpus", 2)
+    options.setdefault("memory_mib", 256)
+    guest = Guest(Config(flavour=flavour, extra=cpu, **options))
+    try:
+        guest.start()
+        guest.snapshot_save("clean")
+    except BaseException:
+        guest.cleanup()
+        raise
+    return guest
+
+
+@pytest.fixture(scope="module")
+def shared():
+    """One machine for all attacks: each is undone."""
+    guest = boot()
+    yield guest
+    guest.cleanup()
+
+
+@pytest.fixture
+def armed(shared):
+    """It runs and matches."""
+    if shared.status() != "running" or \
+            shared.attest_runtime("clean").result != "match":
+        shared.rollback("clean")
+        shared.cont()
+    answer = shared.attest_runtime("clean")
+    assert answer.result == "match", answer.findings
+    return shared
+
+
+def kinds(answer):
+    """{(kind, class without the register's name)}"""
+    return {(finding["kind"], finding["where"].split("/")[0])
+            for finding in answer.findings}
+
+
+# Promise 4: attacks that are caught.  (attack, what is found)
+CAUGHT = [
+    ("text-byte", {("text-bytes", "kernel-text")}),
+    ("sys-call-table", {("rodata-bytes", "kernel-rodata")}),
+    ("idt-gate", {("table-bytes", "tables")}),
+    ("rodata", {("rodata-bytes", "kernel-rodata")}),
+    ("text-rwx", {("new-wx", "kernel-text")}),
+    ("rodata-writable", {("ro-lost", "kernel-rodata")}),
+    ("writable-alias", {("writable-alias", "alias")}),
+    ("module-data-exec", {("new-wx", "exec-set")}),
+    ("exec-direct-map", {("new-wx", "exec-set")}),
+    ("remap", {("remapped", "kernel-text")}),
+    ("private-root", {("foreign-root", "roots")}),
+    ("lstar", {("register", "cpu")}),
+    ("smep", {("register", "cpu")}),
+    ("fmask", {("register", "cpu")}),
+    ("ftrace", {("traced-function", "kernel-text")}),
+    ("jump-label-target", {("text-bytes", "kernel-text")}),
+    ("jump-label-key", {("jump-label-inconsistent", "kernel-text")}),
+]
+
+
+@pytest.mark.parametrize("attack,expected", CAUGHT,
+                         ids=[attack for attack, _ in CAUGHT])
+def test_runtime_catches(armed, attack, expected):
+    """Named with class and address; undone, the guest matches again."""
+    armed.serial.ask(f"attack {attack}")
+    answer = armed.attest_runtime("clean")
+    armed.serial.ask(f"attack -{attack}")
+    assert answer.result == "mismatch"
+    assert expected <= kinds(answer), answer.findings
+    again = armed.attest_runtime("clean")
+    assert again.result == "match", again.findings
+
+
+def test_runtime_catches_a_kprobe(armed):
+    """Linux keeps a probe's pages when it is gone, so that stays named."""
+    armed.serial.ask("attack kprobe")
+    probed = armed.attest_runtime("clean")
+    armed.serial.ask("attack -kprobe")
+    undone = armed.attest_runtime("clean")
+    assert "kernel-text" in {where for _, where in kinds(probed)}
+    assert {kind for kind, _ in kinds(undone)} <= {"new-exec"}
+    armed.rollback("clean")
+    assert armed.attest_runtime("clean").result == "match"
+
+
+def test_finding_names_address_and_old_and_new_byte(armed):
+    """The old byte comes from the stored snapshot."""
+    line = armed.serial.ask("sh grep ' kernel_halt$' /proc/kallsyms")
+    address = int(line.split()[0], 16) + 12
+    armed.serial.ask("attack text-byte")
+    answer = armed.attest_runtime("clean")
+    armed.serial.ask("attack -text-byte")
+    [finding] = answer.findings
+    assert int(finding["va"], 16) == address
+    assert finding["bytes"] == 1
+    old, new = int(finding["sealed"], 16), int(finding["measured"], 16)
+    assert old ^ new == 1
+    [claim] = answer.claims["findings"]
+    assert claim["class"] == "kernel-text" and claim["va"] == finding["va"]
+    assert (claim["sealed"], claim["measured"]) == (finding["sealed"],
+                                                    finding["measured"])
+
+
+def test_register_of_one_vcpu_is_named(armed):
+    armed.serial.ask("attack fmask")
+    answer = armed.attest_runtime("clean")
+    armed.serial.ask("attack -fmask")
+    [finding] = answer.findings
+    assert finding["where"] == "cpu/FMASK" and finding["vcpu"] == 1
+    assert finding["sealed"] != finding["measured"]
+
+
+def test_no_execute_switched_off_is_caught(armed):
+    """By the gdb stub: the guest would not live to tell."""
+    armed.stop()
+    gdb = armed.gdb()
+    old = gdb.read_register("efer", thread=2)
+    gdb.write_register("efer", old & ~(1 << 11), thread=2)
+    answer = armed.attest_runtime("clean")
+    gdb.write_register("efer", old, thread=2)
+    again = armed.attest_runtime("clean")
+    gdb.close()
+    armed.cont()
+    assert ("register", "cpu") in kinds(answer), answer.findings
+    assert again.result == "match", again.findings
+
+
+# Promise 4: said first in docs/runtime-scope.md
+@pytest.mark.parametrize("attack", ["modprobe-path", "hidden-root", "cr0-wp"])
+def test_runtime_does_not_catch(armed, attack):
+    armed.serial.ask(f"attack {attack}")
+    answer = armed.attest_runtime("clean")
+    armed.serial.ask(f"attack -{attack}")
+    assert answer.result == "match", answer.findings
+
+
+# Promise 3: (done, undone, what is found)
+STRUCTURAL = {
+    "modprobe": (["late"], ["unlate"], {"new-exec"}),
+    "function-tracer": (
+        ["trace set_ftrace_filter kernel_halt",
+         "trace current_tracer function"],
+        ["trace current_tracer nop", "trace set_ftrace_filter"],
+        {"traced-function"}),
+    "tracepoints": (["trace events/sched/sched_switch/enable 1"],
+                    ["trace events/sched/sched_switch/enable 0"],
+                    {"static-call"}),
+}
+
+
+@pytest.mark.parametrize("action", sorted(STRUCTURAL))
+def test_healthy_but_structural_actions_are_named(armed, action):
+    done, undone, expected = STRUCTURAL[action]
+    for line in done:
+        armed.serial.ask(line)
+    answer = armed.attest_runtime("clean")
+    for line in undone:
+        armed.serial.ask(line)
+    assert answer.result == "mismatch"
+    assert expected <= {kind for kind, _ in kinds(answer)}, answer.findings
+
+
+def test_bpf_is_unattested_and_a_mismatch_under_strict(armed):
+    armed.serial.ask("attack bpf")
+    standard = armed.attest_runtime("clean")
+    strict = armed.attest_runtime("clean", profile="strict")
+    armed.serial.ask("attack -bpf")
+    assert standard.result == "match", standard.findings
+    assert any(text.startswith("jit ")
+               for text in standard.verdict["unattested"])
+    assert strict.result == "mismatch"
+    assert ("jit-bytes", "jit") in kinds(strict), strict.findings
+
+
+def test_jump_labels_are_tolerated_and_listed(armed):
+    armed.serial.ask("attack jump-label")
+    standard = armed.attest_runtime("clean")
+    strict = armed.attest_runtime("clean", profile="strict")
+    armed.serial.ask("attack -jump-label")
+    assert standard.result == "match", standard.findings
+    assert any(text.startswith("jump-label 0x")
+               for text in standard.verdict["tolerated"])
+    assert strict.result == "mismatch"
+    assert "jump-label" in {kind for kind, _ in kinds(strict)}
+
+
+def test_toggling_key_never_hides_an_attack(armed):
+    armed.serial.ask("attack toggle")
+    armed.serial.ask("attack text-byte")
+    try:
+        for _ in range(20 if LONG else 5):
+            answer = armed.attest_runtime("clean")
+            assert answer.result == "mismatch"
+            assert ("text-bytes", "kernel-text") in kinds(answer)
+        armed.serial.ask("attack -text-byte")
+        answers = [armed.attest_runtime("clean") for _ in range(5)]
+    finally:
+        armed.serial.ask("attack -toggle")
+    for answer in answers:
+        assert {kind for kind, _ in kinds(answer)} <= {"patch-in-flight"}
+        assert (answer.result == "match") == (not answer.findings)
+
+
+# Promise 1
+
+def test_snapshot_seals_the_scope_of_a_ready_guest(shared):
+    entry = shared.vsm_snapshot("clean")
+    assert len(entry["scope"]) == 96
+    assert "scope-reason" not in entry
+
+
+def test_guest_that_never_ran_has_no_scope(machines):
+    guest = machines.new()
+    guest.start(paused=True)
+    guest.snapshot_save("early")
+    entry = guest.vsm_snapshot("early")
+    assert "scope" not in entry and entry["scope-reason"]
+    answer = guest.attest_runtime("early")
+    assert answer.result == "unavailable"
+    assert entry["scope-reason"] in answer.verdict["reason"]
+    assert answer.claims["reason"] == answer.verdict["reason"]
+    done = guest.ctl("attest", "--runtime", "tag:early")
+    assert done.returncode == UNAVAILABLE
+    assert entry["scope-reason"] in done.stdout
+
+
+def test_guest_that_still_boots_has_no_scope(machines):
+    guest = machines.new()
+    guest.start(boot=False)
+    guest.snapshot_save("early")
+    answer = guest.attest_runtime("early")
+    assert answer.result == "unavailable"
+    assert answer.verdict["reason"]
+
+
+# Promise 8, and vsmctl
+
+def test_verify_refuses_one_scope_for_another(machines, tmp_path):
+    guest = machines.add(boot())
+    ask = ["request", "--vm", guest.config.uuid, "--snapshot", "tag:clean"]
+    for scope in ("full", "runtime"):
+        (tmp_path / scope).write_text(
+            vsmctl(*ask, "--scope", scope, check=MATCH).stdout)
+    done = guest.ctl("attest", "--request", tmp_path / "runtime",
+                     "--out", tmp_path / "report")
+    assert done.returncode == MATCH, done.stdout + done.stderr
+    guest.quit()
+    (tmp_path / "trust").write_text(
+        guest.ctl_host("keys", "--allow-in-process").stdout)
+    verify = ["verify", "--trust", tmp_path / "trust", tmp_path / "report"]
+    done = vsmctl(*verify, "--request", tmp_path / "runtime")
+    assert done.returncode == UNTRUSTED and "unattested" in done.stderr
+    (tmp_path / "jit").write_text('{"version": 1, "allow_unattested": true}')
+    verify += ["--policy", tmp_path / "jit"]
+    done = vsmctl(*verify, "--request", tmp_path / "runtime")
+    assert done.returncode == MATCH, done.stdout + done.stderr
+    assert "runtime" in done.stdout
+    asked = json.loads((tmp_path / "runtime").read_text())
+    asked["scope"] = "full"
+    del asked["profile"]
+    (tmp_path / "other").write_text(json.dumps(asked))
+    done = vsmctl(*verify, "--request", tmp_path / "other")
+    assert done.returncode == UNTRUSTED and "scope" in done.stderr
+    (tmp_path / "policy").write_text('{"version": 1, "scope": "full"}')
+    done = vsmctl(*verify[:-2], "--request", tmp_path / "runtime",
+                  "--policy", tmp_path / "policy")
+    assert done.returncode == UNTRUSTED and "policy" in done.stderr
+
+
+def test_vsmctl_shows_findings_with_addresses(armed):
+    armed.serial.ask("attack sys-call-table")
+    done = armed.ctl("attest", "--runtime", "tag:clean")
+    armed.serial.ask("attack -sys-call-table")
+    assert done.returncode == MISMATCH
+    assert "rodata-bytes kernel-rodata at 0xffffffff" in done.stdout
+
+
+def test_pause_and_hashed_bytes_are_reported(armed):
+    answer = armed.attest_runtime("clean")
+    assert 0 < answer.verdict["bytes-hashed"] < 64 << 20
+    assert answer.claims["bytes_hashed"] == answer.verdict["bytes-hashed"]
+    assert answer.claims["pause_ms"] == answer.verdict["pause-ms"]
+
+
+# Promise 2
+
+MODES = {
+    "idle-4-level": (CPU4, KERNEL_LINE),
+    "5-level": (CPU5, KERNEL_LINE),
+    "kpti": (CPU4, KERNEL_LINE.replace("mitigations=off", "pti=on")),
+}
+CAMPAIGN = [(flavour, mode)
+            for flavour in (("attack", "attack-6.12") if LONG else ("attack",))
+            for mode in (sorted(MODES) if LONG else ("kpti",))]
+
+
+@pytest.mark.parametrize("flavour,mode", CAMPAIGN)
+def test_busy_guest_matches_each_time(machines, flavour, mode):
+    """Processes, disk, both vCPUs in user mode, a vCPU off and on again."""
+    cpu, line = MODES[mode]
+    guest = machines.add(boot(flavour, cpu, kernel_line=line,
+                              devices=("virtio-net", "virtio-rng", "slirp")))
+    guest.serial.ask("run")
+    guest.serial.ask("sh (while :; do :; done) & (while :; do :; done) &")
+    times = 100 if LONG else 8
+    pause = 6 if LONG else 0.5
+    tolerated = set()
+    for number in range(times):
+        if number % 10 == 4:
+            guest.serial.ask("sh echo 0 >/sys/devices/system/cpu/cpu1/online")
+        if number % 10 == 6:
+            guest.serial.ask("sh echo 1 >/sys/devices/system/cpu/cpu1/online")
+        time.sleep(pause)
+        answer = guest.attest_runtime("clean")
+        assert answer.result == "match", (number, answer.findings)
+        tolerated |= set(answer.verdict["tolerated"])
+    print(f"{flavour} {mode}: tolerated {len(tolerated)} sites")
