@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
+import re
 import socket
 
 
@@ -80,6 +81,7 @@ class Gdb:
             part = self.packet("qXfer:features:read:i386-64bit.xml:"
                                f"{len(text):x},400")
             text += part[1:]
+        text = re.sub("<!--.*?-->", "", text, flags=re.S)
         for number, part in enumerate(text.split("<reg ")[1:]):
             if f'name="{name}"' in part.split(">")[0]:
                 return number
