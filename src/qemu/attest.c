@@ -75,11 +75,12 @@ static bool coroutine_fn attest_measure(Attest *a, Error **errp)
 VsmAnswer *coroutine_fn vsm_attest_body(VsmJob *job, Error **errp)
 {
     VsmManager *m = job->m;
-    Attest a = {.job = job, .m = m, .hold = {.m = m}};
+    Attest a = {.job = job, .m = m};
     g_autoptr(VsmVerdict) verdict = NULL;
     VsmAnswer *answer = NULL;
     bool measured;
 
+    a.hold.m = m;
     if (job->scope == VSM_SCOPE_RUNTIME) {
         return vsm_attest_runtime_body(job, errp);
     }

@@ -33,12 +33,12 @@ typedef struct Rollback {
  */
 static bool runtime_matches(Rollback *r)
 {
+    const char *profile = VsmRuntimeProfile_str(VSM_RUNTIME_PROFILE_STANDARD);
     GBytes *sealed = vsm_check_scope(r->check);
     VsmLook look = {0};
     bool ok;
 
-    if (!vsm_look(r->m, sealed, VsmRuntimeProfile_str(VSM_RUNTIME_PROFILE_STANDARD), &look,
-                  &r->err)) {
+    if (!vsm_look(r->m, sealed, profile, &look, &r->err)) {
         return false;
     }
     ok = look.verdict && look.verdict->result == VSM_RESULT_MATCH;

@@ -131,14 +131,14 @@ static void attest_release(void *opaque)
 static bool coroutine_fn attest_measure(Attest *a, Error **errp)
 {
     VsmManager *m = a->job->m;
+    const char *profile = VsmRuntimeProfile_str(a->job->profile);
     GBytes *sealed = vsm_check_scope(a->check);
     g_autoptr(GError) error = NULL;
 
     if (!sealed) {
         a->look.reason =
             g_strdup(vsm_check_record(a->check)->scope_reason ?: "");
-    } else if (!vsm_runtime_measure(&a->hold, sealed,
-                                    VsmRuntimeProfile_str(a->job->profile), &a->look,
+    } else if (!vsm_runtime_measure(&a->hold, sealed, profile, &a->look,
                                     errp)) {
         return false;
     }
@@ -154,11 +154,12 @@ static bool coroutine_fn attest_measure(Attest *a, Error **errp)
 VsmAnswer *coroutine_fn vsm_attest_runtime_body(VsmJob *job, Error **errp)
 {
     VsmManager *m = job->m;
-    Attest a = {.job = job, .hold = {.m = m}};
+    Attest a = {.job = job};
     g_autoptr(VsmVerdict) verdict = NULL;
     VsmAnswer *answer = NULL;
     bool measured;
 
+    a.hold.m = m;
     a.check = vsm_glue_check_begin(m, VSM_PURPOSE_RUNTIME, job->snapshot,
                                    vsm_job_challenge(job), errp);
     if (!a.check) {

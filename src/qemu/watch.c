@@ -27,6 +27,7 @@
 #include "watch.h"
 
 #define PROFILE VSM_RUNTIME_PROFILE_STANDARD
+#define PROFILE_TEXT VsmRuntimeProfile_str(PROFILE)
 #define NONCE_BYTES 32
 #define BUSY_MS 1000 /* another operation is under way */
 
@@ -93,7 +94,7 @@ static void coroutine_fn prove_co(void *opaque)
     Error *err = NULL;
     VsmCheck *check = vsm_glue_check_begin(
         m, VSM_PURPOSE_WATCH, watch->snapshot,
-        (VsmChallenge){.profile = VsmRuntimeProfile_str(PROFILE)}, &err);
+        (VsmChallenge){.profile = PROFILE_TEXT}, &err);
 
     if (check) {
         GBytes *scope = vsm_check_scope(check);
@@ -137,7 +138,7 @@ static VsmVerdict *coroutine_fn report_ask(VsmWatch *watch,
     nonce = g_bytes_new(random, sizeof(random));
     check = vsm_glue_check_begin(
         m, VSM_PURPOSE_WATCH, watch->snapshot,
-        (VsmChallenge){.nonce = nonce, .profile = VsmRuntimeProfile_str(PROFILE)},
+        (VsmChallenge){.nonce = nonce, .profile = PROFILE_TEXT},
         errp);
     if (!check) {
         return NULL;
@@ -263,7 +264,7 @@ static void look(VsmWatch *watch)
     watch->hold = (VsmHold){.m = m};
     looked =
         vsm_hold_take(&watch->hold, &err) &&
-        vsm_look(m, watch->scope, VsmRuntimeProfile_str(PROFILE), &watch->look, &err);
+        vsm_look(m, watch->scope, PROFILE_TEXT, &watch->look, &err);
     vsm_hold_measured(&watch->hold);
     patching = looked && vsm_look_patching(&watch->look) &&
                watch->patching++ < VSM_SCOPE_RETRIES;
