@@ -20,8 +20,10 @@
 /* Taken in one go before the main loop sees to its other work. */
 #define ACCEPT_AT_ONCE 64
 
-/* Who is turned away gets this long to take the reason: no time at all. */
-#define TURN_AWAY_US 0
+/* Who is turned away gets this long to take the reason. */
+#define TURN_AWAY_US 1000
+
+#define TURNED_AWAY_LINES 10 /* of the log, in one second */
 
 static void free_state(gpointer data)
 {
@@ -151,13 +153,25 @@ int vsm_server_listen(const char *name,
 
 /* --- Accepting: never waits for anybody -------------------------------- */
 
+/* A flood of connections must not become one of lines; main loop's alone. */
+static bool may_tell(void)
+{
+    static gint64 second;
+    static guint told;
+    gint64 now = g_get_monotonic_time() / G_USEC_PER_SEC;
+
+    told = now == second ? told + 1 : 1;
+    second = now;
+    return told <= TURNED_AWAY_LINES;
+}
+
 /* Says why, as far as it fits in the socket at once, and closes. */
 static void turn_away(VsmServer *server, int fd, const GError *why)
 {
     g_autoptr(GBytes) body = vsm_protocol_encode_error(why);
     VsmChannel channel = {
         .fd = fd,
-        .deadline_us = g_get_monotonic_time() + TURN_AWAY_US + 1000,
+        .deadline_us = g_get_monotonic_time() + TURN_AWAY_US,
     };
 
     vsm_channel_send(&channel, VSM_PROTOCOL_ERROR, body, NULL);
@@ -231,8 +245,11 @@ static void take(VsmServer *server, int fd)
         g_mutex_unlock(&server->mutex);
     }
     if (!ok) {
-        vsm_log(G_LOG_LEVEL_WARNING, "a connection was turned away", "REASON",
-                vsm_error_name(why->code), "ERROR", why->message, NULL);
+        if (may_tell()) {
+            vsm_log(G_LOG_LEVEL_WARNING, "a connection was turned away",
+                    "REASON", vsm_error_name(why->code), "ERROR", why->message,
+                    NULL);
+        }
         turn_away(server, fd, why);
     }
 }
