@@ -137,23 +137,23 @@ GPtrArray *vsm_host_list(VsmHost *host, const char *uuid, GError **error)
 {
     g_autoptr(GPtrArray) records = g_ptr_array_new_with_free_func(free_record);
     g_autoptr(GPtrArray) ids = NULL;
-    guint listed;
+    guint looked = 0;
 
     if (!add_listed(host, uuid, records, error)) {
         return NULL;
     }
-    listed = records->len;
     ids = vsm_store_ids(host->store, uuid, error);
     if (!ids) {
         return NULL;
     }
-    for (guint i = 0; i < ids->len && records->len - listed < VSM_DEBRIS_MAX;
-         i++) {
+    /* Forged folders cost a look, too: the next open drops them. */
+    for (guint i = 0; i < ids->len && looked < VSM_DEBRIS_MAX; i++) {
         VsmRecord *record;
 
         if (vsm_catalogue_find(host->catalogue, uuid, ids->pdata[i])) {
             continue;
         }
+        looked++;
         record = record_of(host, uuid, ids->pdata[i], NULL, NULL);
         if (record) {
             g_ptr_array_add(records, record);

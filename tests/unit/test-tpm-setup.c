@@ -439,7 +439,9 @@ static void test_boot_check_names_the_pcrs(void)
     g_assert_true(vsm_tpm_boot_check(host->tpm, &now, NULL, &error));
     g_assert_false(vsm_tpm_boot_check(host->tpm, &now, &sealed, &error));
     g_assert_error(error, VSM_ERROR, VSM_ERROR_BOOT);
-    g_assert_nonnull(strstr(error->message, "PCR 4, 7 (sha384)"));
+    g_assert_nonnull(strstr(error->message, "PCR 4 (sha384): was "));
+    g_assert_nonnull(strstr(error->message, "PCR 7 (sha384): was "));
+    g_assert_null(strstr(error->message, "PCR 5"));
 }
 
 int main(int argc, char **argv)
