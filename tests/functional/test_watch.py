@@ -70,9 +70,11 @@ def test_report_of_the_watch_is_unsolicited_and_verifies(machines, tmp_path):
     guest.quit()
     (tmp_path / "trust").write_text(
         guest.ctl_host("keys", "--allow-in-process").stdout)
+    (tmp_path / "policy").write_text(
+        '{"version": 1, "allow_unattested": true}')
     asked = ["--vm", guest.config.uuid, "--snapshot", "tag:clean",
              "--scope", "runtime", "--trust", tmp_path / "trust",
-             tmp_path / "report"]
+             "--policy", tmp_path / "policy", tmp_path / "report"]
     done = vsmctl("verify", "--op", "watch", *asked)
     assert done.returncode == MISMATCH, done.stderr
     done = vsmctl("verify", "--op", "attest", "--nonce", "A" * 43, *asked)
@@ -143,7 +145,7 @@ def test_attestations_take_a_share_of_the_guests_time(machines):
     guest.start()
     guest.snapshot_save("clean")
     with pytest.raises(Refused, match="try again in [0-9]+ s") as caught:
-        for _ in range(100):
+        for _ in range(500):
             guest.attest("clean")
     assert caught.value.code == "busy"
     assert guest.status() == "running"
