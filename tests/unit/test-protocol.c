@@ -326,8 +326,8 @@ static void test_values_out_of_range_are_refused(void)
         g_variant_new("(smsmsmsb)", "u", name, NULL, NULL, FALSE));
     assert_value_refused(VSM_PROTOCOL_CHECK_BEGIN,
                          g_variant_new("((smsmsmsb)usmaymsms)", "u", NULL, NULL,
-                                       NULL, FALSE, 5, "one", NULL, NULL,
-                                       NULL));
+                                       NULL, FALSE, VSM_PURPOSE_WATCH + 1,
+                                       "one", NULL, NULL, NULL));
     assert_value_refused(VSM_PROTOCOL_ERROR, g_variant_new("(us)", 0, "ok"));
 }
 
