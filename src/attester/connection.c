@@ -16,6 +16,9 @@
 
 #define REQUEST_MS 70000 /* 10 s more than the daemon's own deadline */
 #define CONNECT_PAUSE_MS 20 /* while the daemon's queue is full */
+#define BUSY_MS 10000 /* of its own old connection: a TPM command's deadline   \
+                       */
+#define BUSY_PAUSE_MS 100
 #define ABORT_MS 1000 /* to hand 13 bytes to the kernel */
 
 struct VsmConnection {
@@ -219,6 +222,34 @@ static bool connect_now(VsmConnection *connection,
     return true;
 }
 
+/*
+ * BUSY in place of a greeting: the daemon still ends what an earlier
+ * connection of ours asked for.  Nothing was asked on this one.
+ */
+static bool connect_patiently(VsmConnection *connection,
+                              guint ms,
+                              VsmChannel *channel,
+                              GError **error)
+{
+    gint64 until =
+        MIN(g_get_monotonic_time() + BUSY_MS * G_TIME_SPAN_MILLISECOND,
+            channel->deadline_us);
+
+    for (;;) {
+        g_autoptr(GError) why = NULL;
+
+        if (connect_now(connection, ms, channel, &why)) {
+            return true;
+        }
+        if (!g_error_matches(why, VSM_ERROR, VSM_ERROR_BUSY) ||
+            g_get_monotonic_time() >= until) {
+            g_propagate_error(error, g_steal_pointer(&why));
+            return false;
+        }
+        g_usleep(BUSY_PAUSE_MS * 1000);
+    }
+}
+
 /* Nothing was asked, so what can be read is the end. */
 static bool is_stale(VsmConnection *connection)
 {
@@ -272,7 +303,8 @@ static bool ready(VsmConnection *connection,
                     connection->path);
         return false;
     }
-    return connection->fd >= 0 || connect_now(connection, ms, channel, error);
+    return connection->fd >= 0 ||
+           connect_patiently(connection, ms, channel, error);
 }
 
 /* --- Ask -------------------------------------------------------------- */

@@ -9,6 +9,8 @@
 #include "block/thread-pool.h"
 #include "qapi/error.h"
 #include "qemu/main-loop.h"
+#include "qemu/timer.h"
+#include "system/runstate.h"
 #include "call.h"
 
 typedef struct Call {
@@ -77,6 +79,10 @@ static void wait_for_worker(Call *call)
         worked = qemu_sem_timedwait(&call->worked, TICK_MS) == 0;
         bql_lock();
         aio_poll(ctx, false);
+        /* Those of the guest's devices, which the main loop runs otherwise.  */
+        if (runstate_is_running()) {
+            qemu_clock_run_timers(QEMU_CLOCK_VIRTUAL);
+        }
     }
     AIO_WAIT_WHILE(NULL, !call->done);
 }

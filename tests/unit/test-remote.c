@@ -231,6 +231,16 @@ static void test_who_is_turned_away_is_told_why(void)
     g_assert_cmpuint(store_count(store, true), ==, 0); /* was not for ever */
 }
 
+/* It may still be at what a connection that was given up asked for. */
+static void test_busy_daemon_is_asked_again(void)
+{
+    g_autoptr(Store) store = store_new();
+
+    daemon_refuse(store->daemon, VSM_ERROR_BUSY);
+    g_assert_cmpuint(store_count(store, true), ==, 0);
+    g_assert_cmpuint(daemon_connections(store->daemon), ==, 2);
+}
+
 static void test_restart_between_requests_is_not_noticed(void)
 {
     g_autoptr(Store) store = store_new();
@@ -543,6 +553,7 @@ int main(int argc, char **argv)
     ADD("absent-daemon-is-an-error-with-its-socket",
         test_absent_daemon_is_an_error_with_its_socket);
     ADD("who-is-turned-away-is-told-why", test_who_is_turned_away_is_told_why);
+    ADD("busy-daemon-is-asked-again", test_busy_daemon_is_asked_again);
     ADD("restart-between-requests-is-not-noticed",
         test_restart_between_requests_is_not_noticed);
     ADD("restart-ends-the-transaction-under-way",
