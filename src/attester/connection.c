@@ -16,8 +16,7 @@
 
 #define REQUEST_MS 70000 /* 10 s more than the daemon's own deadline */
 #define CONNECT_PAUSE_MS 20 /* while the daemon's queue is full */
-#define BUSY_MS 10000 /* of its own old connection: a TPM command's deadline   \
-                       */
+#define BUSY_MS 10000 /* of its own old connection: ends in that time */
 #define BUSY_PAUSE_MS 100
 #define ABORT_MS 1000 /* to hand 13 bytes to the kernel */
 
