@@ -42,8 +42,8 @@ const char *vsm_host_kind_name(VsmHostKind kind); /* as reports say it */
  * @allow_unmeasured_boot: accept a boot of which no selected PCR from 0 to 7
  *                         has a value; a claim
  * @command_ms: deadline of one TPM command; 0: 10,000
- * @request_ms: deadline of the TPM commands of one request, all together;
- *              0: 60,000.  A commit or removal has that of each command alone.
+ * @request_ms: deadline of one request; 0: 60,000; not enforced yet, each TPM
+ *              command has its own
  * @vm_quota_bytes: of all records of one VM; 0: no limit
  * @nv_burst: NV writes (a save or a removal is one) that may come at once;
  *            0: 20

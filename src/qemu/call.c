@@ -9,8 +9,6 @@
 #include "block/thread-pool.h"
 #include "qapi/error.h"
 #include "qemu/main-loop.h"
-#include "qemu/timer.h"
-#include "system/runstate.h"
 #include "call.h"
 
 typedef struct Call {
@@ -21,12 +19,7 @@ typedef struct Call {
     GError *error;
     bool ok;
     bool done;
-    bool waited; /* from the main thread, outside of coroutines */
-    QemuSemaphore worked; /* if so: posted when @fn has returned */
 } Call;
-
-/* How often a waiting main thread looks after its other work.  */
-#define TICK_MS 2
 
 void vsm_error_convert(Error **errp, GError *error)
 {
@@ -39,9 +32,6 @@ static int call_worker(void *opaque)
     Call *call = opaque;
 
     call->ok = call->fn(call->opaque, &call->error);
-    if (call->waited) {
-        qemu_sem_post(&call->worked);
-    }
     return 0;
 }
 
@@ -65,38 +55,13 @@ static void coroutine_fn call_entry(void *opaque)
     aio_wait_kick();
 }
 
-/*
- * A TPM or a daemon may take its time, and a vCPU needs the BQL for each
- * access to a device: the guest would stand still with us.
- */
-static void wait_for_worker(Call *call)
-{
-    AioContext *ctx = qemu_get_aio_context();
-    bool worked = false;
-
-    while (!worked) {
-        bql_unlock();
-        worked = qemu_sem_timedwait(&call->worked, TICK_MS) == 0;
-        bql_lock();
-        aio_poll(ctx, false);
-        /* Those of the guest's devices, which the main loop runs otherwise.  */
-        if (runstate_is_running()) {
-            qemu_clock_run_timers(QEMU_CLOCK_VIRTUAL);
-        }
-    }
-    AIO_WAIT_WHILE(NULL, !call->done);
-}
-
 static bool call_run(Call *call, int *ret_code, Error **errp)
 {
     if (qemu_in_coroutine()) {
         call_co(call);
     } else {
-        call->waited = true;
-        qemu_sem_init(&call->worked, 0);
         qemu_coroutine_enter(qemu_coroutine_create(call_entry, call));
-        wait_for_worker(call);
-        qemu_sem_destroy(&call->worked);
+        AIO_WAIT_WHILE(NULL, !call->done);
     }
     if (call->ok) {
         return true;

@@ -16,10 +16,9 @@ typedef bool VsmCall(void *opaque, GError **error);
  * vsm_call:
  * @call: uses the attester; only one such call runs at a time
  *
- * From the main thread: waits without the BQL, so that vCPUs run on; BHs,
- * coroutines, and timers of the main context and of the guest's devices have
- * their turn every 2 ms.  From a coroutine: yields.  The code of a failure is
- * remembered as the operation's.
+ * From the main thread: waits in a nested event loop, so that BHs, timers of
+ * the main context and coroutines go on.  From a coroutine: yields.  The code
+ * of a failure is remembered as the operation's.
  */
 bool vsm_call(VsmManager *m, VsmCall *call, void *opaque, Error **errp);
 

@@ -24,9 +24,6 @@
 #define RESEND_FIRST_MS 20
 #define RESEND_LONGEST_MS 640
 
-/* Between two looks at a request's GCancellable; milliseconds. */
-#define CANCEL_TICK_MS 50
-
 #define LINK_MAGIC 0x56534d2d4c494e4bull /* "VSM-LINK" */
 
 typedef enum {
@@ -55,7 +52,7 @@ struct VsmTpmLink {
     gsize command_bytes;
     gint64 deadline_us;
     guint command_ms;
-    VsmTpmLinkEnd end;
+    bool timed_out;
     guint64 commands;
 
     /* The thread's alone. */
@@ -151,44 +148,13 @@ static gpointer link_thread(gpointer opaque)
     return NULL;
 }
 
-/* Whether the wait has to end, and why. */
-static bool is_over(VsmTpmLink *link)
-{
-    if (vsm_tpm_request_over(&link->end)) {
-        return true;
-    }
-    if (g_get_monotonic_time() < link->deadline_us) {
-        return false;
-    }
-    link->end = VSM_TPM_LINK_TIMED_OUT;
-    return true;
-}
-
-/* When to look again; a GCancellable does not signal our condition. */
-static gint64 next_look(VsmTpmLink *link, const VsmTpmRequest *request)
-{
-    gint64 until = link->deadline_us;
-
-    if (request && request->deadline_us) {
-        until = MIN(until, request->deadline_us);
-    }
-    if (request && request->cancel) {
-        until = MIN(until, g_get_monotonic_time() +
-                               CANCEL_TICK_MS * G_TIME_SPAN_MILLISECOND);
-    }
-    return until;
-}
-
-/* Called with the mutex held; false when the wait was given up. */
+/* Called with the mutex held; false when the deadline passed. */
 static bool wait_while(VsmTpmLink *link, LinkState state)
 {
-    const VsmTpmRequest *request = vsm_tpm_request();
-
     while (link->state == state) {
-        if (!g_cond_wait_until(&link->cond, &link->mutex,
-                               next_look(link, request)) &&
-            link->state == state && is_over(link)) {
-            return false;
+        if (!g_cond_wait_until(&link->cond, &link->mutex, link->deadline_us)) {
+            link->timed_out = link->state == state;
+            return link->state != state;
         }
     }
     return true;
@@ -439,9 +405,9 @@ TSS2_TCTI_CONTEXT *vsm_tpm_link_tcti(VsmTpmLink *link)
     return (TSS2_TCTI_CONTEXT *)&link->tcti;
 }
 
-VsmTpmLinkEnd vsm_tpm_link_end(VsmTpmLink *link)
+bool vsm_tpm_link_timed_out(VsmTpmLink *link)
 {
-    return link->end;
+    return link->timed_out;
 }
 
 guint64 vsm_tpm_link_commands(VsmTpmLink *link)
