@@ -42,8 +42,8 @@ const char *vsm_host_kind_name(VsmHostKind kind); /* as reports say it */
  * @allow_unmeasured_boot: accept a boot of which no selected PCR from 0 to 7
  *                         has a value; a claim
  * @command_ms: deadline of one TPM command; 0: 10,000
- * @request_ms: deadline of one request; 0: 60,000; not enforced yet, each TPM
- *              command has its own
+ * @request_ms: deadline of the TPM commands of one request, all together;
+ *              0: 60,000.  A commit or removal has that of each command alone.
  * @vm_quota_bytes: of all records of one VM; 0: no limit
  * @nv_burst: NV writes (a save or a removal is one) that may come at once;
  *            0: 20
@@ -103,21 +103,6 @@ void vsm_host_status_free(VsmHostStatus *status);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmHostStatus, vsm_host_status_free)
 
 /* Cheap numbers for metrics: no TPM, no file is asked. */
-void vsm_host_counters(VsmHost *host,
-                       guint64 *ret_tpm_commands,
-                       guint *ret_nv_left,
-                       guint *ret_nv_burst);
-
-/**
- * vsm_host_set_deadline:
- * @deadline_us: monotonic time; 0: none
- *
- * Of what the calling thread asks from now on: TPM commands that would take
- * longer end with TIMEOUT, before their own deadline.
- */
-void vsm_host_set_deadline(gint64 deadline_us);
-
-/* Cheap numbers for metrics: no TPM command, no file. */
 void vsm_host_counters(VsmHost *host,
                        guint64 *ret_tpm_commands,
                        guint *ret_nv_left,

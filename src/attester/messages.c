@@ -8,8 +8,9 @@
  */
 #include "attester/messages.h"
 
-#include <vsm/runtime.h>
+#include <string.h>
 #include <vsm/error.h>
+#include <vsm/runtime.h>
 #include "attester/protocol.h"
 #include "base/limits.h"
 #include "base/text.h"
@@ -69,41 +70,24 @@ static const VsmWireMember container_members[] = {
 };
 TABLE(container, VsmContainer, "container");
 
-static const char *const finding_kinds[] = {
-    "ram",
-    "vcpu",
-    "device",
-    "geometry",
-    "missing",
-    "added",
-    "body",
-    "skeleton",
-    VSM_KIND_TEXT_BYTES,
-    VSM_KIND_RODATA_BYTES,
-    VSM_KIND_NEW_EXEC,
-    VSM_KIND_GONE_EXEC,
-    VSM_KIND_NEW_WX,
-    VSM_KIND_REMAPPED,
-    VSM_KIND_PERMISSIONS,
-    VSM_KIND_RO_LOST,
-    VSM_KIND_WRITABLE_ALIAS,
-    VSM_KIND_TABLE_BYTES,
-    VSM_KIND_REGISTER,
-    VSM_KIND_NESTED,
-    VSM_KIND_SMM,
-    VSM_KIND_FOREIGN_ROOT,
-    VSM_KIND_TRACED_FUNCTION,
-    VSM_KIND_STATIC_CALL,
-    VSM_KIND_JUMP_LABEL,
-    VSM_KIND_JUMP_LABEL_INCONSISTENT,
-    VSM_KIND_PATCH_IN_FLIGHT,
-    VSM_KIND_JIT_BYTES,
-    VSM_KIND_FIRMWARE_BYTES,
-    NULL,
-};
+/* Those of state.h and of runtime.h. */
+static const char *intern_kind(const char *kind)
+{
+    static const char *const kinds[] = {
+        "ram",     "vcpu",  "device", "geometry",
+        "missing", "added", "body",   "skeleton",
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        if (strcmp(kinds[i], kind) == 0) {
+            return kinds[i];
+        }
+    }
+    return vsm_scope_kind_intern(kind);
+}
 
 static const VsmWireMember finding_members[] = {
-    M(VsmFinding, kind, KIND, .words = finding_kinds),
+    M(VsmFinding, kind, KIND, .intern = intern_kind),
     M(VsmFinding, where, TEXT, OPTIONAL, MAX(VSM_REASON_BYTES_MAX)),
     M(VsmFinding, offset, U64),
     M(VsmFinding, bytes, U64),

@@ -235,15 +235,9 @@ static bool decode_kind(const VsmWireMember *member,
                         const char **ret,
                         GError **error)
 {
-    const char *text = g_variant_get_string(value, NULL);
-
-    for (const char *const *word = member->words; *word; word++) {
-        if (strcmp(*word, text) == 0) {
-            *ret = *word;
-            return true;
-        }
-    }
-    return refuse(member, VSM_ERROR_FORMAT, "is not one of those known", error);
+    *ret = member->intern(g_variant_get_string(value, NULL));
+    return *ret ||
+           refuse(member, VSM_ERROR_FORMAT, "is not one of those known", error);
 }
 
 static bool decode_bytes(const VsmWireMember *member,

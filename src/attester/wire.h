@@ -29,7 +29,8 @@ typedef struct VsmWire VsmWire;
 /*
  * One member.  @max: bytes of a text or of bytes, elements of an array, or the
  * largest number; 0: no limit but the message's.  @cut: a longer text is
- * shortened when encoded.  @words: of VSM_WIRE_KIND, NULL-terminated.
+ * shortened when encoded.  @intern: of VSM_WIRE_KIND: the static word equal to
+ * an untrusted one, or NULL.
  */
 typedef struct {
     const char *name;
@@ -38,7 +39,7 @@ typedef struct {
     bool null, cut;
     guint64 min, max;
     const VsmWire *inner;
-    const char *const *words;
+    const char *(*intern)(const char *word);
 } VsmWireMember;
 
 /*

@@ -372,12 +372,14 @@ bool vsm_local_check_begin(VsmAttester *attester,
                            GError **error)
 {
     VsmLocal *self = VSM_LOCAL(attester);
+    g_auto(VsmTpmRequest) bounds = vsm_local_request(self, cancel);
     g_autoptr(VsmMetadata) again = NULL;
     g_autoptr(GBytes) bytes = NULL;
     g_autoptr(GError) why = NULL;
     VsmRecord *record = NULL;
     VsmEntry entry = {.uuid = ""};
 
+    vsm_tpm_request_set(&bounds);
     if (vsm_local_cancelled(cancel, error) ||
         !vsm_local_expect(self, VSM_LOCAL_IDLE, error) ||
         !vsm_local_set_vm(self, &request->vm, error)) {
@@ -465,11 +467,13 @@ bool vsm_local_check_finish(VsmAttester *attester,
                             GError **error)
 {
     VsmLocal *self = VSM_LOCAL(attester);
+    g_auto(VsmTpmRequest) bounds = vsm_local_request(self, cancel);
     VsmLocalCheck *check = &self->check;
     g_autoptr(VsmVerdict) verdict = NULL;
     g_autoptr(GBytes) document = NULL;
     VsmSealedState sealed = {.purpose = check->purpose};
 
+    vsm_tpm_request_set(&bounds);
     if (vsm_local_cancelled(cancel, error) ||
         !vsm_local_expect(self, VSM_LOCAL_CHECK, error)) {
         return false;

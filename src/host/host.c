@@ -17,6 +17,7 @@
 G_DEFINE_FINAL_TYPE(VsmHost, vsm_host, G_TYPE_OBJECT)
 
 #define DEFAULT_BOOT_PCRS 0xffu /* PCR 0 to 7 */
+#define DEFAULT_REQUEST_MS 60000
 
 static void vsm_host_init(VsmHost *host)
 {
@@ -320,6 +321,8 @@ static VsmHost *open_host(const VsmHostOptions *options,
         options->boot_pcrs ? options->boot_pcrs : DEFAULT_BOOT_PCRS;
     host->allow_unmeasured_boot = options->allow_unmeasured_boot;
     host->vm_quota_bytes = options->vm_quota_bytes;
+    host->request_ms =
+        options->request_ms ? options->request_ms : DEFAULT_REQUEST_MS;
     if (!open_store(host, options, &file, error)) {
         return NULL;
     }

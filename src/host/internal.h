@@ -59,6 +59,7 @@ struct _VsmHost {
     guint32 boot_pcrs;
     bool allow_unmeasured_boot;
     guint64 vm_quota_bytes;
+    guint request_ms;
 
     bool adopting; /* opened to be adopted: @catalogue is not the TPM's */
 

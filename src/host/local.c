@@ -27,6 +27,26 @@ bool vsm_local_cancelled(GCancellable *cancel, GError **error)
     return false;
 }
 
+VsmTpmRequest vsm_local_request(VsmLocal *self, GCancellable *cancel)
+{
+    guint ms = self->host->request_ms;
+
+    return (VsmTpmRequest){
+        .deadline_us = g_get_monotonic_time() + ms * G_TIME_SPAN_MILLISECOND,
+        .ms = ms,
+        /*
+         * A daemon's TPM is for many VMs: one that hangs up must not cost the
+         * others the connection, again and again.
+         */
+        .cancel = self->host->kind == VSM_HOST_DAEMON ? NULL : cancel,
+    };
+}
+
+void vsm_local_request_clear(G_GNUC_UNUSED VsmTpmRequest *request)
+{
+    vsm_tpm_request_set(NULL);
+}
+
 bool vsm_local_expect(VsmLocal *self, VsmLocalState state, GError **error)
 {
     static const char *const names[] = {
@@ -147,9 +167,11 @@ static bool do_status(VsmAttester *attester,
                       GError **error)
 {
     VsmLocal *self = VSM_LOCAL(attester);
+    g_auto(VsmTpmRequest) bounds = vsm_local_request(self, cancel);
     g_autoptr(VsmStatus) status = g_new0(VsmStatus, 1);
     VsmHost *host = self->host;
 
+    vsm_tpm_request_set(&bounds);
     if (vsm_local_cancelled(cancel, error) ||
         !vsm_hypervisor_refresh(self->hypervisor, error) ||
         !vsm_tpm_describe(host->tpm, &status->tpm, error) ||
@@ -176,8 +198,10 @@ static bool do_list(VsmAttester *attester,
                     GError **error)
 {
     VsmLocal *self = VSM_LOCAL(attester);
+    g_auto(VsmTpmRequest) bounds = vsm_local_request(self, cancel);
     GPtrArray *records;
 
+    vsm_tpm_request_set(&bounds);
     if (vsm_local_cancelled(cancel, error) ||
         !vsm_host_lock(self->host, error)) {
         return false;

@@ -9,6 +9,7 @@
 #include "host/internal.h"
 #include "host/verdict.h"
 #include "base/part.h"
+#include "tpm/request.h"
 
 #define VSM_TYPE_LOCAL (vsm_local_get_type())
 G_DECLARE_FINAL_TYPE(VsmLocal, vsm_local, VSM, LOCAL, GObject)
@@ -71,6 +72,16 @@ struct _VsmLocal {
 extern bool vsm_local_trust_tpm_alone;
 
 bool vsm_local_cancelled(GCancellable *cancel, GError **error);
+
+/*
+ * A request's deadline, and @cancel, bound the TPM commands of this thread
+ * until the end of the block:
+ * g_auto(VsmTpmRequest) bounds = vsm_local_request(self, cancel);
+ * vsm_tpm_request_set(&bounds);
+ */
+VsmTpmRequest vsm_local_request(VsmLocal *self, GCancellable *cancel);
+void vsm_local_request_clear(VsmTpmRequest *request);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VsmTpmRequest, vsm_local_request_clear)
 
 /* INVALID unless in @state. */
 bool vsm_local_expect(VsmLocal *self, VsmLocalState state, GError **error);

@@ -117,9 +117,11 @@ bool vsm_local_seal_begin(VsmAttester *attester,
                           GError **error)
 {
     VsmLocal *self = VSM_LOCAL(attester);
+    g_auto(VsmTpmRequest) bounds = vsm_local_request(self, cancel);
     VsmLocalSeal *seal = &self->seal;
     guint8 random[16];
 
+    vsm_tpm_request_set(&bounds);
     if (vsm_local_cancelled(cancel, error) ||
         !vsm_local_expect(self, VSM_LOCAL_IDLE, error) ||
         !vsm_local_set_vm(self, &request->vm, error) ||
@@ -377,8 +379,10 @@ bool vsm_local_seal_finish(VsmAttester *attester,
                            GError **error)
 {
     VsmLocal *self = VSM_LOCAL(attester);
+    g_auto(VsmTpmRequest) bounds = vsm_local_request(self, cancel);
     g_autoptr(VsmMetadata) metadata = NULL;
 
+    vsm_tpm_request_set(&bounds);
     if (vsm_local_cancelled(cancel, error) ||
         !vsm_local_expect(self, VSM_LOCAL_SEAL, error)) {
         return false;

@@ -5,6 +5,7 @@
  */
 #include "host/internal.h"
 #include "tpm/context.h"
+#include "tpm/request.h"
 
 static void free_vm(gpointer data)
 {

@@ -18,6 +18,7 @@
 #include "system/runstate-action.h"
 #include "system/system.h"
 #include "answers.h"
+#include "attester.h"
 #include "call.h"
 #include "config.h"
 #include "events.h"
@@ -30,12 +31,6 @@
 #include "status.h"
 #include "trace.h"
 #include "watch.h"
-#include <sys/prctl.h>
-#include <vsm/host.h>
-#include <vsm/remote.h>
-
-#define DEFAULT_SECRET "/etc/vsm/secret"
-#define ATTESTER_PREFIX "unix:"
 
 OBJECT_DEFINE_SIMPLE_TYPE_WITH_INTERFACES(
     VsmManager, vsm_manager, VSM_MANAGER, OBJECT, {TYPE_USER_CREATABLE}, {})
@@ -180,46 +175,10 @@ static void vsm_shutdown(Notifier *notifier, void *data)
         shutdown_action != SHUTDOWN_ACTION_PAUSE;
 }
 
-/* What the daemon decides cannot be asked of it.  */
-static bool check_daemon(VsmManager *m, Error **errp)
-{
-    if (!g_str_has_prefix(m->attester_address, ATTESTER_PREFIX "/")) {
-        error_setg(errp, "'attester' must be " ATTESTER_PREFIX "PATH, with the "
-                         "absolute path of the daemon's socket, for example "
-                         "attester=unix:/run/vsm/vsmd.sock");
-        return false;
-    }
-    if (m->tcti || m->state_dir || m->secret || m->operator_key || m->pcrs ||
-        m->allow_unmeasured_boot || m->nv_burst || m->nv_interval_ms) {
-        error_setg(errp, "With 'attester' the daemon has TPM, store and "
-                         "policy: 'tcti', 'state-dir', 'secret', "
-                         "'operator-key', 'pcrs', 'allow-unmeasured-boot', "
-                         "'nv-burst' and 'nv-interval-ms' are options of vsmd");
-        return false;
-    }
-    return true;
-}
-
-static bool check_in_process(VsmManager *m, Error **errp)
-{
-    if (!m->tcti || !m->state_dir) {
-        error_setg(errp, "Either 'attester' or 'tcti' and 'state-dir' must be "
-                         "set, for example attester=unix:/run/vsm/vsmd.sock, "
-                         "or tcti=device:/dev/tpmrm0,"
-                         "state-dir=/var/lib/vsm/vm1");
-        return false;
-    }
-    return true;
-}
-
 static bool check_properties(VsmManager *m, Error **errp)
 {
     if (the_manager) {
         error_setg(errp, "There is a snapshot manager already; one is enough");
-        return false;
-    }
-    if (m->attester_address ? !check_daemon(m, errp)
-                            : !check_in_process(m, errp)) {
         return false;
     }
     if (!qemu_uuid_set) {
@@ -232,59 +191,8 @@ static bool check_properties(VsmManager *m, Error **errp)
                          "-incoming, or set require-sealed=off");
         return false;
     }
-    if (!vsm_watch_check(m->watch_s, m->watch_snapshot, errp)) {
-        return false;
-    }
-    return !m->pcrs || vsm_pcrs_parse(m->pcrs, &m->boot_pcrs, errp);
-}
-
-/*
- * It measures us by pid.  No process of our own user may attach to us, nor
- * read our memory, in which another VM's snapshots would be asked for.
- */
-static VsmAttester *connect_daemon(VsmManager *m, GError **error)
-{
-    if (prctl(PR_SET_DUMPABLE, 0) < 0) {
-        g_set_error(error, VSM_ERROR, VSM_ERROR_UNSUPPORTED,
-                    "cannot make QEMU's process private: %s", strerror(errno));
-        return NULL;
-    }
-    return vsm_remote_attester_new(
-        m->attester_address + strlen(ATTESTER_PREFIX), error);
-}
-
-static VsmAttester *open_in_process(VsmManager *m, GError **error)
-{
-    VsmHostOptions options = {
-        .state_dir = m->state_dir,
-        .tcti = m->tcti,
-        .secret_path = m->secret ?: DEFAULT_SECRET,
-        .operator_key_path = m->operator_key,
-        .boot_pcrs = m->boot_pcrs,
-        .allow_unmeasured_boot = m->allow_unmeasured_boot,
-        .nv_burst = m->nv_burst,
-        .nv_interval_ms = m->nv_interval_ms,
-    };
-    g_autoptr(VsmHypervisor) hypervisor = NULL;
-    g_autoptr(VsmHost) host = NULL;
-    int proc_fd = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (proc_fd < 0) {
-        g_set_error(error, VSM_ERROR, VSM_ERROR_HYPERVISOR,
-                    "cannot open /proc/self to measure QEMU's files: %s",
-                    strerror(errno));
-        return NULL;
-    }
-    /* Measured once the library that talks to the TPM is loaded, too.  */
-    host = vsm_host_open(&options, error);
-    if (host) {
-        hypervisor = vsm_hypervisor_measure(proc_fd, error);
-    }
-    close(proc_fd);
-    if (!hypervisor) {
-        return NULL;
-    }
-    return vsm_local_attester_new(host, m->uuid, g_steal_pointer(&hypervisor));
+    return vsm_watch_check(m->watch_s, m->watch_snapshot, errp) &&
+           vsm_attester_properties(m, errp);
 }
 
 unsigned vsm_hashing_chunks(VsmManager *m)
@@ -315,8 +223,7 @@ static void vsm_manager_complete(UserCreatable *uc, Error **errp)
     m->uuid = qemu_uuid_unparse_strdup(&qemu_uuid);
     m->pool = open_pool(m, &error);
     if (m->pool) {
-        m->attester = m->attester_address ? connect_daemon(m, &error)
-                                          : open_in_process(m, &error);
+        m->attester = vsm_attester_open(m, &error);
     }
     if (!m->attester) {
         vsm_error_convert(errp, error);

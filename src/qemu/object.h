@@ -54,6 +54,7 @@ struct VsmManager {
     char *watch_snapshot; /* its baseline */
     uint32_t nv_burst; /* commits at once; 0: libvsm's default */
     uint32_t nv_interval_ms; /* for one more; 0: libvsm's default */
+    uint32_t request_ms; /* deadline of a request; 0: libvsm's default */
     uint32_t hash_threads; /* 0: one for each CPU */
     VsmHash hash;
     bool completed;

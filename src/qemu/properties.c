@@ -165,6 +165,9 @@ void vsm_properties_add(ObjectClass *oc)
     object_class_property_add(oc, "nv-interval-ms", "uint32", get_number,
                               set_number, NULL,
                               (void *)offsetof(VsmManager, nv_interval_ms));
+    object_class_property_add(oc, "request-ms", "uint32", get_number,
+                              set_number, NULL,
+                              (void *)offsetof(VsmManager, request_ms));
     object_class_property_add(oc, "hash-threads", "uint32", get_number,
                               set_number, NULL,
                               (void *)offsetof(VsmManager, hash_threads));

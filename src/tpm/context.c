@@ -8,6 +8,7 @@
 #include <string.h>
 #include <tss2/tss2_rc.h>
 #include "tpm/esys.h"
+#include "tpm/request.h"
 
 /* Answers of capability commands name at most this many handles each. */
 #define HANDLES_AT_ONCE 64
@@ -55,14 +56,25 @@ static bool is_busy(TSS2_RC rc)
     }
 }
 
-static bool lost_error(
-    VsmTpm *tpm, bool timed_out, TSS2_RC rc, const char *what, GError **error)
+static bool lost_error(VsmTpm *tpm,
+                       VsmTpmLinkEnd end,
+                       TSS2_RC rc,
+                       const char *what,
+                       GError **error)
 {
-    if (timed_out) {
+    const VsmTpmRequest *request = vsm_tpm_request();
+
+    if (end == VSM_TPM_LINK_CANCELLED) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_CANCELLED,
+                    "cancelled while waiting for the TPM to %s", what);
+    } else if (end != VSM_TPM_LINK_WAITED) {
+        bool overdue = end == VSM_TPM_LINK_OVERDUE && request;
+
         g_set_error(error, VSM_ERROR, VSM_ERROR_TIMEOUT,
-                    "cannot %s: the TPM at '%s' did not answer within %u ms; "
+                    "cannot %s: the TPM at '%s' did not answer within %s%u ms; "
                     "see whether it hangs",
-                    what, tpm->text, tpm->command_ms);
+                    what, tpm->text, overdue ? "the request's " : "",
+                    overdue ? request->ms : tpm->command_ms);
     } else {
         g_set_error(error, VSM_ERROR, VSM_ERROR_TPM_ABSENT,
                     "cannot %s: the TPM at '%s' cannot be reached (%s); start "
@@ -93,9 +105,8 @@ bool vsm_tpm_ok(VsmTpm *tpm, TSS2_RC rc, const char *what, GError **error)
      */
     tpm->broken = true;
     if (layer == TSS2_TCTI_RC_LAYER ||
-        (tpm->link && vsm_tpm_link_timed_out(tpm->link))) {
-        return lost_error(tpm, vsm_tpm_link_timed_out(tpm->link), rc, what,
-                          error);
+        (tpm->link && vsm_tpm_link_end(tpm->link))) {
+        return lost_error(tpm, vsm_tpm_link_end(tpm->link), rc, what, error);
     }
     g_set_error(error, VSM_ERROR, VSM_ERROR_TPM,
                 "cannot %s: answer of the TPM at '%s': %s (0x%x)", what,
@@ -247,8 +258,12 @@ static bool connect_now(VsmTpm *tpm, GError **error)
                                    tpm->command_ms, &tpm->link);
 
     if (rc != TSS2_RC_SUCCESS) {
-        return lost_error(tpm, rc == TSS2_TCTI_RC_TRY_AGAIN, rc, "connect",
-                          error);
+        VsmTpmLinkEnd end = VSM_TPM_LINK_WAITED;
+
+        if (rc == TSS2_TCTI_RC_TRY_AGAIN && !vsm_tpm_request_over(&end)) {
+            end = VSM_TPM_LINK_TIMED_OUT;
+        }
+        return lost_error(tpm, end, rc, "connect", error);
     }
     rc = Esys_Initialize(&tpm->esys, vsm_tpm_link_tcti(tpm->link), NULL);
     return vsm_tpm_ok(tpm, rc, "set up the connection", error) &&
@@ -287,10 +302,19 @@ void vsm_tpm_unlock(VsmTpm *tpm)
     g_rec_mutex_unlock(&tpm->mutex);
 }
 
+/* A request that is over must not cost the others the connection. */
+static bool refuse_over(VsmTpm *tpm, GError **error)
+{
+    VsmTpmLinkEnd end;
+
+    return vsm_tpm_request_over(&end) &&
+           !lost_error(tpm, end, TSS2_RC_SUCCESS, "go on", error);
+}
+
 VsmTpmEntered *vsm_tpm_enter(VsmTpm *tpm, GError **error)
 {
     vsm_tpm_lock(tpm);
-    if (!connect_if_needed(tpm, error)) {
+    if (refuse_over(tpm, error) || !connect_if_needed(tpm, error)) {
         vsm_tpm_unlock(tpm);
         return NULL;
     }

@@ -51,12 +51,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmTpm, vsm_tpm_free)
 void vsm_tpm_lock(VsmTpm *tpm);
 void vsm_tpm_unlock(VsmTpm *tpm);
 
-/*
- * Of the calling thread: no command waits beyond that monotonic time, whatever
- * its own deadline; 0: none.
- */
-void vsm_tpm_set_deadline(gint64 deadline_us);
-
 /* Commands sent so far, for tests and metrics. */
 guint64 vsm_tpm_commands(VsmTpm *tpm);
 

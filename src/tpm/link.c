@@ -24,6 +24,9 @@
 #define RESEND_FIRST_MS 20
 #define RESEND_LONGEST_MS 640
 
+/* Between two looks at a request's GCancellable; milliseconds. */
+#define CANCEL_TICK_MS 50
+
 #define LINK_MAGIC 0x56534d2d4c494e4bull /* "VSM-LINK" */
 
 typedef enum {
@@ -52,7 +55,7 @@ struct VsmTpmLink {
     gsize command_bytes;
     gint64 deadline_us;
     guint command_ms;
-    bool timed_out;
+    VsmTpmLinkEnd end;
     guint64 commands;
 
     /* The thread's alone. */
@@ -148,32 +151,53 @@ static gpointer link_thread(gpointer opaque)
     return NULL;
 }
 
-/* Called with the mutex held; false when the deadline passed. */
-static bool wait_while(VsmTpmLink *link, LinkState state)
+/* Whether the wait has to end, and why. */
+static bool is_over(VsmTpmLink *link)
 {
-    while (link->state == state) {
-        if (!g_cond_wait_until(&link->cond, &link->mutex, link->deadline_us)) {
-            link->timed_out = link->state == state;
-            return link->state != state;
-        }
+    if (vsm_tpm_request_over(&link->end)) {
+        return true;
     }
+    if (g_get_monotonic_time() < link->deadline_us) {
+        return false;
+    }
+    link->end = VSM_TPM_LINK_TIMED_OUT;
     return true;
 }
 
-static _Thread_local gint64 request_deadline_us;
-
-void vsm_tpm_set_deadline(gint64 deadline_us)
+/* When to look again; a GCancellable does not signal our condition. */
+static gint64 next_look(VsmTpmLink *link, const VsmTpmRequest *request)
 {
-    request_deadline_us = deadline_us;
+    gint64 until = link->deadline_us, request_until = vsm_tpm_deadline();
+
+    if (request_until) {
+        until = MIN(until, request_until);
+    }
+    if (request && request->cancel) {
+        until = MIN(until, g_get_monotonic_time() +
+                               CANCEL_TICK_MS * G_TIME_SPAN_MILLISECOND);
+    }
+    return until;
+}
+
+/* Called with the mutex held; false when the wait was given up. */
+static bool wait_while(VsmTpmLink *link, LinkState state)
+{
+    const VsmTpmRequest *request = vsm_tpm_request();
+
+    while (link->state == state) {
+        if (!g_cond_wait_until(&link->cond, &link->mutex,
+                               next_look(link, request)) &&
+            link->state == state && is_over(link)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static void set_deadline(VsmTpmLink *link)
 {
     link->deadline_us =
         g_get_monotonic_time() + link->command_ms * G_TIME_SPAN_MILLISECOND;
-    if (request_deadline_us) {
-        link->deadline_us = MIN(link->deadline_us, request_deadline_us);
-    }
 }
 
 /* false when an answer is outstanding: this one would be mixed up with it. */
@@ -405,9 +429,9 @@ TSS2_TCTI_CONTEXT *vsm_tpm_link_tcti(VsmTpmLink *link)
     return (TSS2_TCTI_CONTEXT *)&link->tcti;
 }
 
-bool vsm_tpm_link_timed_out(VsmTpmLink *link)
+VsmTpmLinkEnd vsm_tpm_link_end(VsmTpmLink *link)
 {
-    return link->timed_out;
+    return link->end;
 }
 
 guint64 vsm_tpm_link_commands(VsmTpmLink *link)

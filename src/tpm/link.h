@@ -12,6 +12,7 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <tss2/tss2_tcti.h>
+#include "tpm/request.h"
 
 /**
  * VsmTpmTransport: how the real transport is made
@@ -49,5 +50,5 @@ void vsm_tpm_link_close(VsmTpmLink *link);
 /* The context for Esys_Initialize(); lives as long as the link. */
 TSS2_TCTI_CONTEXT *vsm_tpm_link_tcti(VsmTpmLink *link);
 
-bool vsm_tpm_link_timed_out(VsmTpmLink *link);
+VsmTpmLinkEnd vsm_tpm_link_end(VsmTpmLink *link);
 guint64 vsm_tpm_link_commands(VsmTpmLink *link); /* sent, resends included */

@@ -393,6 +393,57 @@ static void test_aborted_save_gives_its_nv_write_back(void)
     g_free(store_save(store, "one", false));
 }
 
+/* Each command comes within its own deadline, all of them do not. */
+static void test_slow_tpm_costs_the_requests_deadline_and_no_more(void)
+{
+    g_autoptr(Store) store = store_new();
+    g_autoptr(GError) error = NULL;
+    gint64 begin;
+
+    store->options.request_ms = 500;
+    store_reopen(store);
+    store->tap->delay_ms = 200;
+    begin = g_get_monotonic_time();
+    g_assert_false(
+        fake_save(store->vm, store->attester, "one", false, NULL, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_TIMEOUT);
+    g_assert_nonnull(strstr(error->message, "the request's 500 ms"));
+    g_assert_cmpint(g_get_monotonic_time() - begin, <, 3 * G_USEC_PER_SEC);
+    store->tap->delay_ms = 0;
+    g_usleep(500 * 1000); /* the tap's thread sees its last command through */
+    store->options.request_ms = 0;
+    store_reopen(store);
+    g_free(store_save(store, "one", false));
+}
+
+static gpointer cancel_soon(gpointer cancel)
+{
+    g_usleep(100 * 1000);
+    g_cancellable_cancel(cancel);
+    return NULL;
+}
+
+static void test_cancelling_does_not_wait_for_the_tpm(void)
+{
+    g_autoptr(Store) store = store_new();
+    g_autoptr(GCancellable) cancel = g_cancellable_new();
+    g_autoptr(GError) error = NULL;
+    VsmSealRequest request = {.vm = fake_vm_describe(store->vm), .tag = "one"};
+    GThread *thread = g_thread_new("cancel", cancel_soon, cancel);
+    gint64 begin = g_get_monotonic_time();
+    char *id = NULL;
+
+    store->tap->delay_ms = 3000;
+    g_assert_false(vsm_attester_seal_begin(store->attester, &request, &id,
+                                           cancel, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_CANCELLED);
+    g_assert_cmpint(g_get_monotonic_time() - begin, <, 2 * G_USEC_PER_SEC);
+    g_thread_join(thread);
+    store->tap->delay_ms = 0;
+    g_free(store_save(store, "one", false));
+    g_assert_cmpuint(store_count(store, false), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -425,6 +476,10 @@ int main(int argc, char **argv)
         test_store_that_gives_other_bytes_back_has_nothing_sealed);
     ADD("transport-that-runs-other-code-is-refused",
         test_transport_that_runs_other_code_is_refused);
+    ADD("slow-tpm-costs-the-requests-deadline-and-no-more",
+        test_slow_tpm_costs_the_requests_deadline_and_no_more);
+    ADD("cancelling-does-not-wait-for-the-tpm",
+        test_cancelling_does_not_wait_for_the_tpm);
     ADD("nv-budget-is-busy-with-the-time-to-wait",
         test_nv_budget_is_busy_with_the_time_to_wait);
     ADD("aborted-save-gives-its-nv-write-back",

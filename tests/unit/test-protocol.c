@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <string.h>
+#include <vsm/runtime.h>
 
 #include "base/codec.h"
 #include "base/limits.h"
@@ -168,6 +169,15 @@ static void test_kinds_are_static_words(void)
     two = vsm_wire_decode(&vsm_wire_finding, tuple, &error);
     g_assert_no_error(error);
     g_assert_true(one->kind == two->kind);
+    g_assert_cmpstr(one->kind, ==, "ram");
+    g_clear_pointer(&one, vsm_finding_free);
+    finding.kind = VSM_KIND_PATCH_IN_FLIGHT; /* of the runtime scope */
+    g_variant_unref(tuple);
+    tuple = g_variant_ref_sink(
+        vsm_wire_encode(&vsm_wire_finding, &finding, &error));
+    one = vsm_wire_decode(&vsm_wire_finding, tuple, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(one->kind, ==, VSM_KIND_PATCH_IN_FLIGHT);
     finding.kind = "unheard-of";
     g_variant_unref(tuple);
     tuple = g_variant_ref_sink(

@@ -199,6 +199,7 @@ GBytes *swtpm_get(Swtpm *swtpm, const char *name)
 typedef struct {
     TSS2_TCTI_CONTEXT_COMMON_V1 v1;
     Tap *tap;
+    TSS2_TCTI_CONTEXT *real;
     guint32 answer; /* response code in the TPM's stead; 0: none */
     bool lose; /* the answer that comes */
 } TapTcti;
@@ -218,8 +219,10 @@ tap_transmit(TSS2_TCTI_CONTEXT *tcti, size_t size, const uint8_t *command)
     Tap *tap = self->tap;
     guint32 code = command_code(command);
 
+    g_mutex_lock(&tap->lock);
     g_byte_array_append(tap->wire, command, size);
     g_array_append_val(tap->codes, code);
+    g_mutex_unlock(&tap->lock);
     if (tap->delay_ms) {
         g_usleep(tap->delay_ms * 1000);
     }
@@ -229,7 +232,7 @@ tap_transmit(TSS2_TCTI_CONTEXT *tcti, size_t size, const uint8_t *command)
         tap->lose_code = 0;
     }
     return self->answer ? TSS2_RC_SUCCESS
-                        : Tss2_Tcti_Transmit(tap->real, size, command);
+                        : Tss2_Tcti_Transmit(self->real, size, command);
 }
 
 static TSS2_RC tap_receive(TSS2_TCTI_CONTEXT *tcti,
@@ -250,9 +253,11 @@ static TSS2_RC tap_receive(TSS2_TCTI_CONTEXT *tcti,
         *size = sizeof(header);
         return TSS2_RC_SUCCESS;
     }
-    rc = Tss2_Tcti_Receive(tap->real, size, response, timeout);
+    rc = Tss2_Tcti_Receive(self->real, size, response, timeout);
     if (rc == TSS2_RC_SUCCESS) {
+        g_mutex_lock(&tap->lock);
         g_byte_array_append(tap->wire, response, *size);
+        g_mutex_unlock(&tap->lock);
     }
     return self->lose ? TSS2_TCTI_RC_IO_ERROR : rc;
 }
@@ -262,12 +267,16 @@ tap_open(const char *text, TSS2_TCTI_CONTEXT **ret, gpointer opaque)
 {
     Tap *tap = opaque;
     TapTcti *self;
-    TSS2_RC rc = Tss2_TctiLdr_Initialize(text, &tap->real);
+    TSS2_TCTI_CONTEXT *real = NULL;
+    TSS2_RC rc = Tss2_TctiLdr_Initialize(text, &real);
 
     if (rc != TSS2_RC_SUCCESS) {
         return rc;
     }
     self = g_new0(TapTcti, 1);
+    self->real = real;
+    tap->real = real;
+    g_atomic_int_inc(&tap->open);
     self->v1.magic = TAP_MAGIC;
     self->v1.version = 1;
     self->v1.transmit = tap_transmit;
@@ -280,15 +289,18 @@ tap_open(const char *text, TSS2_TCTI_CONTEXT **ret, gpointer opaque)
 static void tap_close(TSS2_TCTI_CONTEXT *tcti, gpointer opaque)
 {
     Tap *tap = opaque;
+    TapTcti *self = (TapTcti *)tcti;
 
-    Tss2_TctiLdr_Finalize(&tap->real);
-    g_free(tcti);
+    Tss2_TctiLdr_Finalize(&self->real);
+    g_free(self);
+    g_atomic_int_add(&tap->open, -1);
 }
 
 Tap *tap_new(void)
 {
     Tap *tap = g_new0(Tap, 1);
 
+    g_mutex_init(&tap->lock);
     tap->wire = g_byte_array_new();
     tap->codes = g_array_new(FALSE, FALSE, sizeof(guint32));
     return tap;
@@ -296,6 +308,11 @@ Tap *tap_new(void)
 
 void tap_free(Tap *tap)
 {
+    /* A connection that was given up ends with its last command. */
+    while (g_atomic_int_get(&tap->open)) {
+        g_usleep(1000);
+    }
+    g_mutex_clear(&tap->lock);
     g_byte_array_unref(tap->wire);
     g_array_unref(tap->codes);
     g_free(tap);

@@ -63,7 +63,9 @@ struct Tap {
     guint lose_code; /* the answer of the next such command is lost */
     TapHook hook;
     gpointer opaque;
-    TSS2_TCTI_CONTEXT *real; /* for commands by a hook */
+    TSS2_TCTI_CONTEXT *real; /* of the last connection, for a hook */
+    GMutex lock; /* of @wire and @codes */
+    gint open; /* atomic: connections, those that were given up included */
 };
 
 Tap *tap_new(void);
