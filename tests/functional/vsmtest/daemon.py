@@ -29,6 +29,9 @@ def split_options(text):
     return ",".join(own), host
 
 
+READY = "message=ready"
+
+
 class Daemon:
     """One vsmd.  Its folder has both sockets."""
 
@@ -48,17 +51,16 @@ class Daemon:
                 f"--admin={self.admin}", *self.rates, *options]
         for path in (self.socket, self.admin):
             path.unlink(missing_ok=True)
+        before = len(self.log())
         with open(self.home / "log", "ab") as log:
             self._process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        wait.until("vsmd's sockets", self._there, timeout=60)
+        # Its sockets are there before the TPM was asked.
+        wait.until("vsmd to be ready", lambda: not self.running() or
+                   READY in self.log()[before:], timeout=90)
         if not self.running():
-            raise Exited(self.log())
+            raise Exited(self.log()[before:])
         return self
-
-    def _there(self):
-        return not self.running() or (self.socket.exists() and
-                                      self.admin.exists())
 
     def log(self):
         """All that it wrote, of each start."""
