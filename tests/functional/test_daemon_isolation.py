@@ -25,6 +25,8 @@ from vsmtest.daemon import Daemon
 from vsmtest.peer import Peer
 from vsmtest.swtpm import HostTpm
 
+pytestmark = pytest.mark.in_process("starts daemons of its own")
+
 
 class Host:
     """A TPM and a daemon, and processes that are VMs to it."""

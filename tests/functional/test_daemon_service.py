@@ -17,6 +17,8 @@ from vsmtest import paths, peer, wait, wire
 from vsmtest.peer import Peer
 from vsmtest.swtpm import HostTpm
 
+pytestmark = pytest.mark.in_process("starts daemons of its own")
+
 UNITS = paths.ROOT / "units"
 SCORE = 1.1     # of systemd-analyze security; man/vsmd.8 states it
 
