@@ -53,14 +53,7 @@ pcrs_of_report(const char *trust_text, char **ret_host, GError **error)
         !(jws = read_text_file(report_path, INPUT_BYTES_MAX, error))) {
         return NULL;
     }
-    expectation = (VsmExpectation){
-        .nonce = nonce,
-        .op = request->op,
-        .snapshot = request->snapshot,
-        .scope = request->scope,
-        .vm_uuid = request->vm,
-        .recipient = "",
-    };
+    expectation = request_expectation(request, nonce, "");
     vsm_report_boot_pcrs(jws, trust, policy, &expectation,
                          g_get_real_time() / G_USEC_PER_SEC, ret_host, &pcrs,
                          error);

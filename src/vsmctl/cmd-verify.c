@@ -158,15 +158,7 @@ static VsmReport *check(const char *path, GError **error)
         !recipient_of(request, key, &thumbprint, error)) {
         return NULL;
     }
-    expectation = (VsmExpectation){
-        .nonce = nonce_bytes,
-        .op = request->op,
-        .snapshot = request->snapshot,
-        .scope = request->scope,
-        .profile = request->profile,
-        .vm_uuid = request->vm,
-        .recipient = thumbprint,
-    };
+    expectation = request_expectation(request, nonce_bytes, thumbprint);
     vsm_report_verify(jws, trust, policy, &expectation,
                       g_get_real_time() / G_USEC_PER_SEC, &report, error);
     return report;

@@ -183,6 +183,21 @@ char *request_uuid(const char *text, GError **error)
     return g_ascii_strdown(text, -1);
 }
 
+VsmExpectation request_expectation(const Request *request,
+                                   GBytes *nonce,
+                                   const char *recipient)
+{
+    return (VsmExpectation){
+        .nonce = nonce,
+        .op = request->op,
+        .snapshot = request->snapshot,
+        .scope = request->scope,
+        .profile = request->profile,
+        .vm_uuid = request->vm,
+        .recipient = recipient,
+    };
+}
+
 void request_free(Request *request)
 {
     if (!request) {

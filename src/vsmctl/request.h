@@ -7,6 +7,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <vsm/report.h>
 
 /* A request file; a JWK in it takes at most 1 KiB. */
 #define REQUEST_BYTES_MAX 8192
@@ -68,6 +69,14 @@ Request *request_from_options(const char *op,
                               const char *profile,
                               const char *snapshot,
                               GError **error);
+
+/*
+ * What a report that answers it must say; borrows all three.
+ * @recipient: thumbprint, "" without one
+ */
+VsmExpectation request_expectation(const Request *request,
+                                   GBytes *nonce,
+                                   const char *recipient);
 
 void request_free(Request *request);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Request, request_free)
