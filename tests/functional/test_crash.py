@@ -1,7 +1,7 @@
 """A crash leaves each snapshot whole and listed, or absent, or the old one.
 
-QEMU is killed while the TPM does one command of a save or a delete; both
-disks and the store must agree at the next start.
+QEMU, and the daemon with it, is killed while the TPM does one command of a
+save or a delete; both disks and the store must agree at the next start.
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
@@ -45,6 +45,8 @@ def killed(guest, line, point):
     code, count, after = point
     def kill():
         guest.kill_process()
+        if guest.daemon:
+            guest.daemon.kill()
         return True
 
     guest.tpm.proxy.act(code, kill, count, after)

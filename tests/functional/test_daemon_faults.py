@@ -15,7 +15,7 @@ import pytest
 
 from vsmtest import proxy, wait
 from vsmtest.guest import Exited
-from vsmtest.qmp import QmpError
+from vsmtest.qmp import Closed, QmpError
 from vsmtest.vsm import Refused
 
 pytestmark = pytest.mark.daemon_only
@@ -196,6 +196,21 @@ def test_daemon_stopped_in_the_commit_leaves_it_in_doubt(vm, request_name):
         ["boot", "new"] if what == "savevm" else ["boot"])
     vm.daemon.thaw()
     assert works(vm) == (["boot", "new"] if what == "savevm" else [])
+
+
+@pytest.mark.parametrize("line, other", [("savevm new", ["boot", "new"]),
+                                         ("delvm boot", [])])
+def test_daemon_outlives_its_qemu_in_a_commit(vm, line, other):
+    """It may go on to the commit; the next QEMU and its disk agree with it."""
+    vm.tpm.proxy.act(proxy.NV_CERTIFY, vm.kill_process, 1, True)
+    with pytest.raises((Closed, OSError)):
+        vm.qmp.hmp(line)
+    vm.wait_exit()
+    vm.start(boot=False)
+    tags = vm.vsm_tags()
+    assert tags in (["boot"], other)
+    assert sorted(vm.qcow2_tags()) == tags
+    assert vm.vsm_status()["debris"] == []
 
 
 def test_daemon_killed_at_any_time(vm):
