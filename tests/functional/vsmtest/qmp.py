@@ -32,8 +32,19 @@ class Qmp:
         self._buffer = b""
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(str(path))
-        self._read(time.monotonic() + timeout)
+        self._greeting()
         self.command("qmp_capabilities")
+
+    def _greeting(self):
+        """An event may come before it: QEMU's monitor is not set up yet."""
+        deadline = time.monotonic() + self.timeout
+        while True:
+            message = self._read(deadline)
+            if message is None:
+                raise AssertionError("no greeting from QEMU")
+            if "QMP" in message:
+                return
+            self.events.append(message)
 
     def close(self):
         self._socket.close()
