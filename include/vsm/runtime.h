@@ -204,8 +204,10 @@ bool vsm_scope_judge(GBytes *sealed,
  * A patch that is under way at the stop is over a moment later: resume for
  * VSM_SCOPE_RETRY_MS, stop, capture again, at most VSM_SCOPE_RETRIES times.
  * That warns the guest, so only a pass whose findings are all
- * "patch-in-flight" may be followed by another: any other finding stands.
- * Thereby the last pass has the union of all that was found.
+ * "patch-in-flight" or "jump-label-inconsistent" (Linux sets a key to zero
+ * before it patches the first of its sites) may be followed by another: any
+ * other finding stands.  Thereby the last pass has the union of all that was
+ * found.
  *
  * Returns: whether another pass may follow
  */

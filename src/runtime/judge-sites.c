@@ -47,21 +47,21 @@ static void judge_site(VsmJudgement *judgement, guint i, guint *left_out)
     const VsmWitness *witness = vsm_scope_witness(judgement->sealed, i);
     guint8 old = judgement->sealed->states->data[i];
     guint8 now = judgement->measured->states->data[i];
+    guint8 form = now & VSM_SITE_FORM;
 
     if (now == VSM_SITE_IN_FLIGHT) {
         add_site(judgement, VSM_KIND_PATCH_IN_FLIGHT, witness, old, now);
-    } else if (now & VSM_SITE_INCONSISTENT || now > VSM_SITE_JUMP) {
-        /* OTHER is a changed page besides; what it is, the bytes say. */
-        if ((now & VSM_SITE_FORM) != VSM_SITE_OTHER) {
-            add_site(judgement, VSM_KIND_JUMP_LABEL_INCONSISTENT, witness, old,
-                     now);
-        }
-    } else if (now != old) {
-        if (judgement->strict || witness->flags & VSM_WITNESS_FIXED) {
-            add_site(judgement, VSM_KIND_JUMP_LABEL, witness, old, now);
-        } else {
-            tolerate(judgement, witness, now, left_out);
-        }
+    } else if (form == VSM_SITE_OTHER) {
+        return; /* a changed page besides; what it is, the bytes say */
+    } else if (form != old &&
+               (judgement->strict || witness->flags & VSM_WITNESS_FIXED)) {
+        /* Whatever its key says: an inconsistency would be asked for again. */
+        add_site(judgement, VSM_KIND_JUMP_LABEL, witness, old, now);
+    } else if (now & VSM_SITE_INCONSISTENT) {
+        add_site(judgement, VSM_KIND_JUMP_LABEL_INCONSISTENT, witness, old,
+                 now);
+    } else if (form != old) {
+        tolerate(judgement, witness, now, left_out);
     }
 }
 

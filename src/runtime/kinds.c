@@ -52,15 +52,19 @@ bool vsm_scope_profile_check(const char *profile, GError **error)
     return false;
 }
 
+static bool is_transient(const VsmFinding *finding)
+{
+    return strcmp(finding->kind, VSM_KIND_PATCH_IN_FLIGHT) == 0 ||
+           strcmp(finding->kind, VSM_KIND_JUMP_LABEL_INCONSISTENT) == 0;
+}
+
 bool vsm_scope_may_retry(const VsmVerdict *verdict)
 {
     if (verdict->findings->len == 0 || verdict->findings_left_out) {
         return false;
     }
     for (guint i = 0; i < verdict->findings->len; i++) {
-        const VsmFinding *finding = g_ptr_array_index(verdict->findings, i);
-
-        if (strcmp(finding->kind, VSM_KIND_PATCH_IN_FLIGHT) != 0) {
+        if (!is_transient(g_ptr_array_index(verdict->findings, i))) {
             return false;
         }
     }

@@ -232,7 +232,9 @@ def test_toggling_key_never_hides_an_attack(armed):
     finally:
         armed.serial.ask("attack -toggle")
     for answer in answers:
-        assert {kind for kind, _ in kinds(answer)} <= {"patch-in-flight"}
+        # A key that is switched for ever may be caught midway each time.
+        assert {kind for kind, _ in kinds(answer)} <= {
+            "patch-in-flight", "jump-label-inconsistent"}
         assert (answer.result == "match") == (not answer.findings)
 
 

@@ -625,6 +625,47 @@ static void test_patch_in_flight_is_never_a_match(void)
     g_assert_false(vsm_scope_may_retry(other));
 }
 
+/* Linux zeroes a key before the first of its sites is patched. */
+static void test_key_in_change_is_asked_again(void)
+{
+    g_autoptr(FakeKernel) kernel = fake_kernel_new(4);
+    g_autoptr(GBytes) sealed = NULL;
+    g_autoptr(VsmVerdict) standard = NULL;
+    g_autoptr(VsmVerdict) strict = NULL;
+    g_autoptr(VsmVerdict) flipped = NULL;
+    g_autoptr(VsmVerdict) fixed = NULL;
+    g_autoptr(VsmVerdict) other = NULL;
+
+    fake_set_key(kernel, 2, 1);
+    fake_patch(kernel, 2, true);
+    sealed = capture(kernel, NULL, NULL);
+    fake_kernel_save(kernel);
+    fake_set_key(kernel, 2, 0);
+    standard = measure(kernel, sealed, VSM_PROFILE_STANDARD);
+    strict = measure(kernel, sealed, VSM_PROFILE_STRICT);
+    g_assert_cmpuint(standard->findings->len, ==, 1);
+    g_assert_cmpstr(finding(standard, 0)->kind, ==,
+                    VSM_KIND_JUMP_LABEL_INCONSISTENT);
+    g_assert_true(vsm_scope_may_retry(standard));
+    g_assert_true(vsm_scope_may_retry(strict));
+    /* Any other finding beside it stands at once. */
+    text_byte(kernel);
+    other = measure(kernel, sealed, NULL);
+    g_assert_cmpuint(other->findings->len, ==, 2);
+    g_assert_false(vsm_scope_may_retry(other));
+    /* A site may not change at all under strict, or if its key is fixed. */
+    fake_kernel_restore(kernel);
+    fake_patch(kernel, 2, false);
+    flipped = measure(kernel, sealed, VSM_PROFILE_STRICT);
+    g_assert_cmpstr(finding(flipped, 0)->kind, ==, VSM_KIND_JUMP_LABEL);
+    g_assert_false(vsm_scope_may_retry(flipped));
+    fake_kernel_restore(kernel);
+    fake_patch(kernel, FAKE_SITES - 1, true);
+    fixed = measure(kernel, sealed, NULL);
+    g_assert_cmpstr(finding(fixed, 0)->kind, ==, VSM_KIND_JUMP_LABEL);
+    g_assert_false(vsm_scope_may_retry(fixed));
+}
+
 /* Sealed while a patch is under way: it may end, either way. */
 static void test_sealed_in_flight_matches_later(void)
 {
@@ -926,6 +967,7 @@ int main(int argc, char **argv)
     g_test_add_func("/scope/jump-labels",
                     test_jump_labels_are_tolerated_and_listed);
     g_test_add_func("/scope/in-flight", test_patch_in_flight_is_never_a_match);
+    g_test_add_func("/scope/key-in-change", test_key_in_change_is_asked_again);
     g_test_add_func("/scope/sealed-in-flight",
                     test_sealed_in_flight_matches_later);
     g_test_add_func("/scope/jit", test_jit_bytes_are_unattested_or_strict);
