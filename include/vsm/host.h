@@ -301,7 +301,8 @@ typedef struct _VsmHypervisor VsmHypervisor;
  *
  * SHA-384 over the sorted set of SHA-384(file) of the executable and of each
  * file that is mapped executable.  Errors: HYPERVISOR when a mapped file was
- * replaced on disk and never measured.
+ * replaced on disk and never measured; LIMIT for more than 1,024 files or
+ * 1 GiB.
  *
  * Returns: (transfer full): free with vsm_hypervisor_free()
  */

@@ -66,6 +66,11 @@
 #define VSM_RUNS_MAX (1u << 28)
 #define VSM_RUN_STRIDE_MAX (1u << 20) /* a longer gap begins a new run */
 
+/* Files that a hypervisor may have mapped executable in its life, and their
+ * bytes; QEMU with all its libraries has some 200 and 300 MiB. */
+#define VSM_HYPERVISOR_FILES_MAX 1024u
+#define VSM_HYPERVISOR_BYTES_MAX (1u << 30)
+
 /* Pool. */
 #define VSM_POOL_THREADS_MAX 256u
 /* Hash tasks of one engine not yet done, of about 1 MiB each; more threads than

@@ -3,7 +3,9 @@
  * /proc/PID.
  *
  * A mapping keeps its inode alive, so device and inode name one file for as
- * long as it stays mapped: its digest is remembered by them.
+ * long as it stays mapped: its digest is found by them, until a listing
+ * without it.  The digest itself stays in the set: what was mapped once may
+ * have left its mark on the process.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -15,16 +17,16 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+#include "base/limits.h"
 #include "crypto/hash.h"
 #include "host/mappings.h"
 
-#define FILES_MAX 4096 /* mapped executable files of one process */
-#define MAPS_BYTES_MAX (16u * 1024 * 1024)
 #define READ_BYTES (1024 * 1024)
 
 typedef struct {
     dev_t device;
     ino_t inode;
+    bool mapped; /* device and inode still name it */
     VsmDigest digest;
 } Measured;
 
@@ -32,9 +34,19 @@ struct _VsmHypervisor {
     int proc_fd;
     VsmDigest digest;
     GArray *measured; /* of Measured: each file ever measured here */
+    guint64 bytes; /* of them, all together */
     bool complete; /* the first measurement is done */
+    bool by_owner; /* only vsm_hypervisor_refresh_within() looks */
     GString *added; /* paths that later ones found */
 };
+
+/* A refresh under way. */
+typedef struct {
+    VsmHypervisor *hypervisor;
+    gint64 deadline_us; /* 0: none */
+    GCancellable *cancel;
+    guint64 bytes; /* read */
+} Look;
 
 static bool refuse(GError **error, const char *path, const char *why)
 {
@@ -44,21 +56,64 @@ static bool refuse(GError **error, const char *path, const char *why)
     return false;
 }
 
-static bool hash_file(int fd, const char *path, VsmDigest *ret, GError **error)
+static bool over_limit(GError **error, const char *path)
 {
+    g_set_error(error, VSM_ERROR, VSM_ERROR_LIMIT,
+                "hypervisor file %s: the files that the process has mapped "
+                "executable are longer than %u MiB in all: they are not "
+                "measured",
+                path, VSM_HYPERVISOR_BYTES_MAX >> 20);
+    return false;
+}
+
+/* Between two pieces of a file. */
+static bool go_on(const Look *look, const char *path, GError **error)
+{
+    if (g_cancellable_is_cancelled(look->cancel)) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_CANCELLED, "cancelled");
+        return false;
+    }
+    if (look->deadline_us && g_get_monotonic_time() >= look->deadline_us) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_TIMEOUT,
+                    "hypervisor file %s: not read in the time of a request",
+                    path);
+        return false;
+    }
+    return true;
+}
+
+/* A file that grows meanwhile is cut off, too. */
+static bool hash_file(Look *look,
+                      int fd,
+                      guint64 length,
+                      const char *path,
+                      VsmDigest *ret,
+                      GError **error)
+{
+    guint64 left =
+        VSM_HYPERVISOR_BYTES_MAX - MAX(look->bytes, look->hypervisor->bytes);
     g_autoptr(VsmSha384) hash = vsm_sha384_new(error);
     g_autofree guint8 *buffer = g_malloc(READ_BYTES);
-    ssize_t got = 0;
+    ssize_t got = 1;
 
     if (!hash) {
         return false;
     }
-    do {
+    while (got > 0) {
+        if (length > left || left == 0) {
+            return over_limit(error, path);
+        }
+        if (!go_on(look, path, error)) {
+            return false;
+        }
         got = TEMP_FAILURE_RETRY(read(fd, buffer, READ_BYTES));
         if (got > 0 && !vsm_sha384_update(hash, buffer, got, error)) {
             return false;
         }
-    } while (got > 0);
+        look->bytes += MAX(got, 0);
+        left -= MIN(left, (guint64)MAX(got, 0));
+        length -= MIN(length, (guint64)MAX(got, 0));
+    }
     if (got < 0) {
         return refuse(error, path, g_strerror(errno));
     }
@@ -90,72 +145,40 @@ static bool is_file_of(int fd, const VsmMapping *mapping)
  * map_files opens the very file, whatever became of its name, but wants a
  * capability; else its path in the process's root, if that is still the file.
  */
-static bool measure_mapping(VsmHypervisor *hypervisor,
-                            const VsmMapping *mapping,
-                            VsmDigest *ret,
-                            GError **error)
+static int
+open_mapping(const Look *look, const VsmMapping *mapping, GError **error)
 {
-    int fd = open_at(hypervisor->proc_fd, "map_files/%s", mapping->range);
-    bool ok;
+    g_autofree char *path = g_strcompress(mapping->path);
+    int fd = open_at(look->hypervisor->proc_fd, "map_files/%s", mapping->range);
 
-    if (fd < 0) {
-        g_autofree char *path = g_strcompress(mapping->path);
-
-        if (mapping->deleted) {
-            return refuse(error, path,
-                          "was replaced on disk before it was measured");
-        }
-        fd = open_at(hypervisor->proc_fd, "root%s", path);
+    if (fd < 0 && !mapping->deleted) {
+        fd = open_at(look->hypervisor->proc_fd, "root%s", path);
         if (fd < 0) {
-            return refuse(error, path, g_strerror(errno));
-        }
-        if (!is_file_of(fd, mapping)) {
-            close(fd);
-            return refuse(error, path,
-                          "was replaced on disk before it was measured");
+            refuse(error, path, g_strerror(errno));
+            return -1;
         }
     }
-    ok = hash_file(fd, mapping->path, ret, error);
-    close(fd);
-    return ok;
+    if (fd >= 0 && is_file_of(fd, mapping)) {
+        return fd;
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    refuse(error, path, "was replaced on disk before it was measured");
+    return -1;
 }
 
-static const Measured *known(VsmHypervisor *hypervisor,
-                             const VsmMapping *mapping)
+static const Measured *
+known(const VsmHypervisor *hypervisor, dev_t device, ino_t inode)
 {
     for (guint i = 0; i < hypervisor->measured->len; i++) {
         const Measured *one = &g_array_index(hypervisor->measured, Measured, i);
 
-        if (one->device == mapping->device && one->inode == mapping->inode) {
+        if (one->mapped && one->device == device && one->inode == inode) {
             return one;
         }
     }
     return NULL;
-}
-
-static char *read_maps(int proc_fd, GError **error)
-{
-    int fd = openat(proc_fd, "maps", O_RDONLY | O_CLOEXEC);
-    g_autoptr(GString) text = g_string_new(NULL);
-    char buffer[16384];
-    ssize_t got = -1;
-
-    if (fd >= 0) {
-        while ((got = TEMP_FAILURE_RETRY(read(fd, buffer, sizeof(buffer)))) >
-                   0 &&
-               text->len < MAPS_BYTES_MAX) {
-            g_string_append_len(text, buffer, got);
-        }
-        close(fd);
-    }
-    if (got != 0) {
-        g_set_error(error, VSM_ERROR, VSM_ERROR_HYPERVISOR,
-                    "the hypervisor's memory map cannot be read: %s; it must "
-                    "run, and this process needs the right to look at it",
-                    got < 0 ? g_strerror(errno) : "it is too long");
-        return NULL;
-    }
-    return g_string_free(g_steal_pointer(&text), false);
 }
 
 static int compare_digests(gconstpointer a, gconstpointer b)
@@ -164,12 +187,17 @@ static int compare_digests(gconstpointer a, gconstpointer b)
 }
 
 /* SHA-384 over the sorted set. */
-static bool digest_set(GArray *digests, VsmDigest *ret, GError **error)
+static bool digest_set(VsmHypervisor *hypervisor, GError **error)
 {
+    g_autoptr(GArray) digests = g_array_new(false, false, sizeof(VsmDigest));
     g_autoptr(VsmSha384) hash = vsm_sha384_new(error);
 
     if (!hash) {
         return false;
+    }
+    for (guint i = 0; i < hypervisor->measured->len; i++) {
+        g_array_append_val(
+            digests, g_array_index(hypervisor->measured, Measured, i).digest);
     }
     g_array_sort(digests, compare_digests);
     for (guint i = 0; i < digests->len; i++) {
@@ -182,96 +210,159 @@ static bool digest_set(GArray *digests, VsmDigest *ret, GError **error)
             return false;
         }
     }
-    return vsm_sha384_finish(hash, ret, error);
+    return vsm_sha384_finish(hash, &hypervisor->digest, error);
 }
 
-static bool add_mapping(VsmHypervisor *hypervisor,
-                        const VsmMapping *mapping,
-                        GArray *digests,
-                        GError **error)
+/* One of the same content that is not mapped any more; NULL: none. */
+static Measured *unmapped(VsmHypervisor *hypervisor, const VsmDigest *digest)
 {
-    const Measured *one = known(hypervisor, mapping);
-    Measured fresh = {.device = mapping->device, .inode = mapping->inode};
+    for (guint i = 0; i < hypervisor->measured->len; i++) {
+        Measured *one = &g_array_index(hypervisor->measured, Measured, i);
 
-    if (!one) {
-        if (!measure_mapping(hypervisor, mapping, &fresh.digest, error)) {
-            return false;
-        }
-        g_array_append_val(hypervisor->measured, fresh);
-        one = &fresh;
-        if (hypervisor->complete) {
-            g_string_append_printf(hypervisor->added, "%s%s",
-                                   hypervisor->added->len ? ", " : "",
-                                   mapping->path);
+        if (!one->mapped && vsm_digest_equal(&one->digest, digest)) {
+            return one;
         }
     }
-    g_array_append_val(digests, one->digest);
+    return NULL;
+}
+
+static bool put(VsmHypervisor *hypervisor,
+                const Measured *fresh,
+                guint64 length,
+                const char *path,
+                GError **error)
+{
+    Measured *old = unmapped(hypervisor, &fresh->digest);
+
+    if (old) {
+        *old = *fresh;
+        return true;
+    }
+    if (hypervisor->measured->len >= VSM_HYPERVISOR_FILES_MAX) {
+        vsm_mappings_too_many(error);
+        return false;
+    }
+    g_array_append_val(hypervisor->measured, *fresh);
+    hypervisor->bytes += length;
+    if (hypervisor->complete) {
+        g_string_append_printf(hypervisor->added, "%s%s",
+                               hypervisor->added->len ? ", " : "", path);
+    }
     return true;
+}
+
+/* Hashes @fd, consumed, into the set.  @device: as the memory map has it; 0:
+ * as stat has it. */
+static bool
+measure(Look *look, int fd, const char *path, dev_t device, GError **error)
+{
+    Measured fresh = {.mapped = true};
+    guint64 before = look->bytes;
+    struct stat st;
+    bool ok = fstat(fd, &st) == 0 || refuse(error, path, g_strerror(errno));
+
+    ok = ok && hash_file(look, fd, st.st_size, path, &fresh.digest, error);
+    close(fd);
+    if (!ok) {
+        return false;
+    }
+    fresh.device = device ? device : st.st_dev;
+    fresh.inode = st.st_ino;
+    return put(look->hypervisor, &fresh, look->bytes - before, path, error);
+}
+
+static bool add_mapping(Look *look, const VsmMapping *mapping, GError **error)
+{
+    int fd;
+
+    if (known(look->hypervisor, mapping->device, mapping->inode)) {
+        return true;
+    }
+    fd = open_mapping(look, mapping, error);
+    return fd >= 0 && measure(look, fd, mapping->path, mapping->device, error);
 }
 
 /* The executable is mapped by itself; this is for one that hides that. */
-static bool
-add_executable(VsmHypervisor *hypervisor, GArray *digests, GError **error)
+static int
+open_executable(VsmHypervisor *hypervisor, struct stat *st, GError **error)
 {
     int fd = openat(hypervisor->proc_fd, "exe", O_RDONLY | O_CLOEXEC);
-    struct stat st;
-    VsmMapping mapping = {NULL};
-    Measured fresh;
-    const Measured *one;
 
-    if (fd < 0 || fstat(fd, &st) < 0) {
-        if (fd >= 0) {
-            close(fd);
-        }
-        return refuse(error, "(its executable)", g_strerror(errno));
+    if (fd >= 0 && fstat(fd, st) == 0) {
+        return fd;
     }
-    mapping.device = st.st_dev;
-    mapping.inode = st.st_ino;
-    one = known(hypervisor, &mapping);
-    if (!one) {
-        if (!hash_file(fd, "(its executable)", &fresh.digest, error)) {
-            close(fd);
-            return false;
-        }
-        fresh.device = st.st_dev;
-        fresh.inode = st.st_ino;
-        g_array_append_val(hypervisor->measured, fresh);
-        one = &fresh;
+    refuse(error, "(its executable)", g_strerror(errno));
+    if (fd >= 0) {
+        close(fd);
     }
-    close(fd);
-    g_array_append_val(digests, one->digest);
-    return true;
+    return -1;
 }
 
-bool vsm_hypervisor_refresh(VsmHypervisor *hypervisor, GError **error)
+/* An inode that is not mapped any more may be another file's next. */
+static void prune(VsmHypervisor *hypervisor,
+                  const struct stat *executable,
+                  GPtrArray *mappings)
 {
-    g_autofree char *maps = read_maps(hypervisor->proc_fd, error);
-    g_autoptr(GPtrArray) mappings =
-        maps ? vsm_mappings_parse(maps, error) : NULL;
-    g_autoptr(GArray) digests = g_array_new(false, false, sizeof(VsmDigest));
+    for (guint i = 0; i < hypervisor->measured->len; i++) {
+        Measured *one = &g_array_index(hypervisor->measured, Measured, i);
+        bool found = one->device == executable->st_dev &&
+                     one->inode == executable->st_ino;
 
-    if (!mappings) {
+        for (guint j = 0; j < mappings->len && !found; j++) {
+            const VsmMapping *mapping = mappings->pdata[j];
+
+            found =
+                one->device == mapping->device && one->inode == mapping->inode;
+        }
+        one->mapped = one->mapped && found;
+    }
+}
+
+static bool look_again(Look *look, GError **error)
+{
+    VsmHypervisor *hypervisor = look->hypervisor;
+    g_autoptr(GPtrArray) mappings =
+        vsm_mappings_read(hypervisor->proc_fd, error);
+    struct stat st;
+    int fd = mappings ? open_executable(hypervisor, &st, error) : -1;
+
+    if (fd < 0) {
         return false;
     }
-    if (mappings->len > FILES_MAX) {
-        g_set_error(error, VSM_ERROR, VSM_ERROR_LIMIT,
-                    "the hypervisor has mapped more than %u executable files",
-                    FILES_MAX);
-        return false;
-    }
-    if (!add_executable(hypervisor, digests, error)) {
+    prune(hypervisor, &st, mappings);
+    if (known(hypervisor, st.st_dev, st.st_ino)) {
+        close(fd);
+    } else if (!measure(look, fd, "(its executable)", 0, error)) {
         return false;
     }
     for (guint i = 0; i < mappings->len; i++) {
-        if (!add_mapping(hypervisor, mappings->pdata[i], digests, error)) {
+        if (!add_mapping(look, mappings->pdata[i], error)) {
             return false;
         }
     }
     hypervisor->complete = true;
-    return digest_set(digests, &hypervisor->digest, error);
+    return digest_set(hypervisor, error);
 }
 
-VsmHypervisor *vsm_hypervisor_measure(int proc_fd, GError **error)
+bool vsm_hypervisor_refresh_within(VsmHypervisor *hypervisor,
+                                   gint64 deadline_us,
+                                   GCancellable *cancel,
+                                   GError **error)
+{
+    Look look = {hypervisor, deadline_us, cancel, 0};
+
+    hypervisor->by_owner = true;
+    return look_again(&look, error);
+}
+
+bool vsm_hypervisor_refresh(VsmHypervisor *hypervisor, GError **error)
+{
+    Look look = {hypervisor, 0, NULL, 0};
+
+    return hypervisor->by_owner || look_again(&look, error);
+}
+
+static VsmHypervisor *new_hypervisor(int proc_fd, GError **error)
 {
     g_autoptr(VsmHypervisor) hypervisor = g_new0(VsmHypervisor, 1);
 
@@ -282,7 +373,27 @@ VsmHypervisor *vsm_hypervisor_measure(int proc_fd, GError **error)
         refuse(error, "/proc", g_strerror(errno));
         return NULL;
     }
-    return vsm_hypervisor_refresh(hypervisor, error)
+    return g_steal_pointer(&hypervisor);
+}
+
+VsmHypervisor *vsm_hypervisor_measure(int proc_fd, GError **error)
+{
+    g_autoptr(VsmHypervisor) hypervisor = new_hypervisor(proc_fd, error);
+
+    return hypervisor && vsm_hypervisor_refresh(hypervisor, error)
+               ? g_steal_pointer(&hypervisor)
+               : NULL;
+}
+
+VsmHypervisor *vsm_hypervisor_measure_within(int proc_fd,
+                                             gint64 deadline_us,
+                                             GCancellable *cancel,
+                                             GError **error)
+{
+    g_autoptr(VsmHypervisor) hypervisor = new_hypervisor(proc_fd, error);
+
+    return hypervisor && vsm_hypervisor_refresh_within(hypervisor, deadline_us,
+                                                       cancel, error)
                ? g_steal_pointer(&hypervisor)
                : NULL;
 }

@@ -10,11 +10,29 @@
 /**
  * vsm_hypervisor_refresh:
  *
- * Lists the mappings again: a file that was measured before keeps its digest,
- * even when it was replaced on disk since; a new one is measured.  Errors:
- * HYPERVISOR, STORE.
+ * Lists the mappings again.  A file that was measured before and stayed mapped
+ * keeps its digest, even when it was replaced on disk since; a new one is
+ * measured.  What was measured once stays in the set.  Does nothing after
+ * vsm_hypervisor_refresh_within().  Errors: HYPERVISOR, LIMIT.
  */
 bool vsm_hypervisor_refresh(VsmHypervisor *hypervisor, GError **error);
+
+/**
+ * vsm_hypervisor_refresh_within:
+ * @deadline_us: monotonic time; 0: none
+ *
+ * The same with an end, for an owner that shares its turn with others: from
+ * here on only the owner looks, when it is nobody's turn, because the process
+ * decides how long that takes.  Errors: also TIMEOUT, CANCELLED.
+ */
+bool vsm_hypervisor_refresh_within(VsmHypervisor *hypervisor,
+                                   gint64 deadline_us,
+                                   GCancellable *cancel,
+                                   GError **error);
+VsmHypervisor *vsm_hypervisor_measure_within(int proc_fd,
+                                             gint64 deadline_us,
+                                             GCancellable *cancel,
+                                             GError **error);
 
 /* Paths first seen by a refresh, comma-separated; borrowed, "": none. */
 const char *vsm_hypervisor_added(const VsmHypervisor *hypervisor);

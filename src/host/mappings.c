@@ -4,11 +4,16 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "host/mappings.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 #include <vsm/error.h>
+#include "base/limits.h"
 
 #define DELETED " (deleted)"
+#define MAPS_BYTES_MAX (16u * 1024 * 1024)
 
 static void mapping_free(gpointer data)
 {
@@ -99,6 +104,14 @@ static bool is_known(GPtrArray *mappings, const VsmMapping *mapping)
     return false;
 }
 
+void vsm_mappings_too_many(GError **error)
+{
+    g_set_error(error, VSM_ERROR, VSM_ERROR_LIMIT,
+                "the hypervisor has mapped more than %u executable files: "
+                "they are not measured",
+                VSM_HYPERVISOR_FILES_MAX);
+}
+
 GPtrArray *vsm_mappings_parse(const char *maps, GError **error)
 {
     g_autoptr(GPtrArray) mappings =
@@ -121,9 +134,45 @@ GPtrArray *vsm_mappings_parse(const char *maps, GError **error)
         }
         if (!mapping->range || is_known(mappings, mapping)) {
             mapping_free(mapping);
+        } else if (mappings->len >= VSM_HYPERVISOR_FILES_MAX) {
+            mapping_free(mapping);
+            vsm_mappings_too_many(error);
+            return NULL;
         } else {
             g_ptr_array_add(mappings, mapping);
         }
     }
     return g_steal_pointer(&mappings);
+}
+
+static char *read_maps(int proc_fd, GError **error)
+{
+    int fd = openat(proc_fd, "maps", O_RDONLY | O_CLOEXEC);
+    g_autoptr(GString) text = g_string_new(NULL);
+    char buffer[16384];
+    ssize_t got = -1;
+
+    if (fd >= 0) {
+        while ((got = TEMP_FAILURE_RETRY(read(fd, buffer, sizeof(buffer)))) >
+                   0 &&
+               text->len < MAPS_BYTES_MAX) {
+            g_string_append_len(text, buffer, got);
+        }
+        close(fd);
+    }
+    if (got != 0) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_HYPERVISOR,
+                    "the hypervisor's memory map cannot be read: %s; it must "
+                    "run, and this process needs the right to look at it",
+                    got < 0 ? g_strerror(errno) : "it is too long");
+        return NULL;
+    }
+    return g_string_free(g_steal_pointer(&text), false);
+}
+
+GPtrArray *vsm_mappings_read(int proc_fd, GError **error)
+{
+    g_autofree char *maps = read_maps(proc_fd, error);
+
+    return maps ? vsm_mappings_parse(maps, error) : NULL;
 }

@@ -25,6 +25,13 @@ typedef struct {
  * Executable mappings of files, each device and inode once.  Memory without a
  * file, memfd included (the translator's buffer), is not in it.
  *
- * Returns: (transfer full): of VsmMapping; NULL with FORMAT
+ * Returns: (transfer full): of VsmMapping; NULL with FORMAT, or LIMIT for
+ * more than VSM_HYPERVISOR_FILES_MAX
  */
 GPtrArray *vsm_mappings_parse(const char *maps, GError **error);
+
+/* Of an open /proc/PID; HYPERVISOR: it cannot be read. */
+GPtrArray *vsm_mappings_read(int proc_fd, GError **error);
+
+/* Sets LIMIT. */
+void vsm_mappings_too_many(GError **error);

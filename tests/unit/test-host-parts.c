@@ -148,6 +148,125 @@ static void test_replaced_file_keeps_the_digest_it_was_measured_with(void)
     g_rmdir(dir);
 }
 
+static bool refresh(VsmHypervisor *hypervisor)
+{
+    g_autoptr(GError) error = NULL;
+    bool ok = vsm_hypervisor_refresh(hypervisor, &error);
+
+    g_assert_no_error(error);
+    return ok;
+}
+
+/* What was mapped once may have left its mark on the process. */
+static void test_file_that_was_mapped_stays_in_the_digest(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("vsm-exe-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(dir, "lib", NULL);
+    g_autoptr(VsmHypervisor) hypervisor = measure_self();
+    VsmDigest before = *vsm_hypervisor_digest(hypervisor), with;
+    gpointer at;
+
+    write_file(path, 'a');
+    at = map_file(path);
+    g_assert_true(refresh(hypervisor));
+    with = *vsm_hypervisor_digest(hypervisor);
+    g_assert_false(vsm_digest_equal(&before, &with));
+    for (guint i = 0; i < 2000; i++) { /* takes no place each time */
+        munmap(at, 4096);
+        if (i % 500 == 0) {
+            g_assert_true(refresh(hypervisor));
+            g_assert_true(
+                vsm_digest_equal(&with, vsm_hypervisor_digest(hypervisor)));
+        }
+        at = map_file(path);
+    }
+    g_assert_true(refresh(hypervisor));
+    g_assert_true(vsm_digest_equal(&with, vsm_hypervisor_digest(hypervisor)));
+    munmap(at, 4096);
+    g_unlink(path);
+    g_rmdir(dir);
+}
+
+/* Its inode may be another file by now. */
+static void test_file_that_is_mapped_anew_is_measured_anew(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("vsm-exe-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(dir, "lib", NULL);
+    g_autoptr(VsmHypervisor) hypervisor = NULL;
+    VsmDigest before;
+    gpointer at;
+    int fd;
+
+    write_file(path, 'a');
+    at = map_file(path);
+    hypervisor = measure_self();
+    before = *vsm_hypervisor_digest(hypervisor);
+    munmap(at, 4096);
+    g_assert_true(refresh(hypervisor));
+    fd = open(path, O_WRONLY | O_CLOEXEC); /* the same inode */
+    g_assert_cmpint(pwrite(fd, "b", 1, 0), ==, 1);
+    close(fd);
+    at = map_file(path);
+    g_assert_true(refresh(hypervisor));
+    g_assert_false(
+        vsm_digest_equal(&before, vsm_hypervisor_digest(hypervisor)));
+    munmap(at, 4096);
+    g_unlink(path);
+    g_rmdir(dir);
+}
+
+static void test_huge_file_is_refused_unread(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("vsm-exe-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(dir, "huge", NULL);
+    g_autoptr(VsmHypervisor) hypervisor = measure_self();
+    int proc = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    g_autoptr(GError) at_first = NULL;
+    g_autoptr(GError) later = NULL;
+    gpointer at;
+
+    write_file(path, 'a');
+    g_assert_cmpint(truncate(path, 1ll << 40), ==, 0);
+    at = map_file(path);
+    g_assert_null(vsm_hypervisor_measure(proc, &at_first));
+    g_assert_error(at_first, VSM_ERROR, VSM_ERROR_LIMIT);
+    g_assert_nonnull(strstr(at_first->message, "1024 MiB"));
+    g_assert_false(vsm_hypervisor_refresh(hypervisor, &later));
+    g_assert_error(later, VSM_ERROR, VSM_ERROR_LIMIT);
+    munmap(at, 4096);
+    g_assert_true(refresh(hypervisor)); /* it was never measured */
+    close(proc);
+    g_unlink(path);
+    g_rmdir(dir);
+}
+
+static void test_reading_ends_with_the_request(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("vsm-exe-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(dir, "lib", NULL);
+    g_autoptr(VsmHypervisor) hypervisor = measure_self();
+    g_autoptr(GCancellable) cancel = g_cancellable_new();
+    g_autoptr(GError) late = NULL;
+    g_autoptr(GError) cancelled = NULL;
+    VsmDigest before = *vsm_hypervisor_digest(hypervisor);
+    gpointer at;
+
+    write_file(path, 'a');
+    at = map_file(path);
+    g_assert_false(vsm_hypervisor_refresh_within(hypervisor, 1, NULL, &late));
+    g_assert_error(late, VSM_ERROR, VSM_ERROR_TIMEOUT);
+    g_cancellable_cancel(cancel);
+    g_assert_false(
+        vsm_hypervisor_refresh_within(hypervisor, 0, cancel, &cancelled));
+    g_assert_error(cancelled, VSM_ERROR, VSM_ERROR_CANCELLED);
+    /* only the owner looks from now on */
+    g_assert_true(refresh(hypervisor));
+    g_assert_true(vsm_digest_equal(&before, vsm_hypervisor_digest(hypervisor)));
+    munmap(at, 4096);
+    g_unlink(path);
+    g_rmdir(dir);
+}
+
 static void test_gone_process_is_an_error(void)
 {
     int dir = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -398,6 +517,12 @@ int main(int argc, char **argv)
         test_digest_follows_content_not_name);
     ADD("replaced-file-keeps-the-digest-it-was-measured-with",
         test_replaced_file_keeps_the_digest_it_was_measured_with);
+    ADD("file-that-was-mapped-stays-in-the-digest",
+        test_file_that_was_mapped_stays_in_the_digest);
+    ADD("file-that-is-mapped-anew-is-measured-anew",
+        test_file_that_is_mapped_anew_is_measured_anew);
+    ADD("huge-file-is-refused-unread", test_huge_file_is_refused_unread);
+    ADD("reading-ends-with-the-request", test_reading_ends_with_the_request);
     ADD("gone-process-is-an-error", test_gone_process_is_an_error);
     ADD("config-diff-shows-the-lines", test_config_diff_shows_the_lines);
     ADD("config-diff-is-short", test_config_diff_is_short);
