@@ -257,6 +257,12 @@ static bool connect_now(VsmTpm *tpm, GError **error)
                                    tpm->own_transport ? &tpm->transport : NULL,
                                    tpm->command_ms, &tpm->link);
 
+    if (rc == TSS2_TCTI_RC_MEMORY) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_BUSY,
+                    "no thread can be started for the TPM; try again later, "
+                    "and see the limits of this process's tasks");
+        return false;
+    }
     if (rc != TSS2_RC_SUCCESS) {
         VsmTpmLinkEnd end = VSM_TPM_LINK_WAITED;
 

@@ -387,8 +387,12 @@ TSS2_RC vsm_tpm_link_open(const char *tcti,
         return TSS2_TCTI_RC_TRY_AGAIN; /* it has not come back */
     }
     link = link_new(tcti, transport, command_ms);
-    link->thread = g_thread_new("vsm-tpm", link_thread, link);
-
+    link->thread = g_thread_try_new("vsm-tpm", link_thread, link, NULL);
+    if (!link->thread) {
+        link_unref(link);
+        link_unref(link); /* the thread's */
+        return TSS2_TCTI_RC_MEMORY;
+    }
     g_mutex_lock(&link->mutex);
     opened = wait_while(link, LINK_OPENING);
     rc = opened ? link->rc : TSS2_TCTI_RC_TRY_AGAIN;

@@ -178,7 +178,8 @@ const VsmctlCommand vsmctl_vm = {
     .text = "Who is which VM is root's word: the daemon turns away whoever is "
             "not registered. A process is registered before it connects, by "
             "pid and start time, so that a shell that execs QEMU may register "
-            "itself; a domain of libvirt once and for all.\n\n"
+            "itself; a domain of libvirt once and for all. unregister ends the "
+            "VM's connection, too.\n\n"
             "The list shows how many requests there were, how many were "
             "refused, and the longest wait for the TPM.",
     .options = options,

@@ -257,13 +257,21 @@ static bool do_vm_unregister(VsmServer *server,
                              GError **error)
 {
     const char *uuid;
+    bool ok, ended;
 
     g_variant_get(request, "(&s)", &uuid);
-    if (!vsm_registry_remove(server->registry, uuid, error)) {
-        return false;
+    g_mutex_lock(&server->mutex);
+    ok = vsm_registry_remove(server->registry, uuid, error);
+    ended = !ok || vsm_server_end_vm(server, uuid);
+    g_mutex_unlock(&server->mutex);
+    if (!ended) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_BUSY,
+                    "VM %s is not registered any more; its connection ends "
+                    "with the request that is still under way",
+                    uuid);
     }
-    *ret = nothing();
-    return true;
+    *ret = ok && ended ? nothing() : NULL;
+    return ok && ended;
 }
 
 /* --- Keys, metrics ------------------------------------------------------ */

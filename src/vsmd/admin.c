@@ -122,11 +122,18 @@ static gpointer admin_thread(gpointer data)
     return NULL;
 }
 
-void vsm_admin_start(VsmServer *server, int fd)
+bool vsm_admin_start(VsmServer *server, int fd, GError **error)
 {
     Admin *admin = g_new0(Admin, 1);
+    GThread *thread;
 
     admin->server = server;
     admin->fd = fd;
-    g_thread_unref(g_thread_new("vsmd-admin", admin_thread, admin));
+    thread = vsm_server_thread("vsmd-admin", admin_thread, admin, error);
+    if (!thread) {
+        g_free(admin);
+        return false;
+    }
+    g_thread_unref(thread);
+    return true;
 }

@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "host/hypervisor.h"
 #include "vsmd/dispatch.h"
 #include "vsmd/log.h"
 #include "vsmd/server.h"
@@ -15,6 +16,9 @@
 
 /* Between two measurements of one VM's hypervisor; milliseconds. */
 #define CONNECT_INTERVAL_MS 250
+
+/* Between two requests that read the store and take no turn; milliseconds. */
+#define LOOK_INTERVAL_MS 20
 
 /* How long a connection waits for the end of the one before it. */
 #define FOLLOW_US (10 * G_USEC_PER_SEC)
@@ -28,6 +32,7 @@ struct VsmConn {
     int fd;
     GCancellable *cancel;
     VsmDispatch *dispatch; /* NULL: not greeted yet */
+    VsmHypervisor *hypervisor; /* the attester's, which @dispatch holds */
     bool in_transaction;
 };
 
@@ -94,6 +99,16 @@ static bool follow(VsmConn *conn, GError **error)
     return ok;
 }
 
+static bool cancelled(VsmConn *conn, GError **error)
+{
+    if (g_cancellable_is_cancelled(conn->cancel)) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_CANCELLED,
+                    "the connection is being closed");
+        return true;
+    }
+    return false;
+}
+
 static bool pause_for(VsmConn *conn, gint64 wait_us, GError **error)
 {
     GPollFD fd;
@@ -107,7 +122,7 @@ static bool pause_for(VsmConn *conn, gint64 wait_us, GError **error)
     if (held) {
         g_cancellable_release_fd(conn->cancel);
     }
-    return !g_cancellable_set_error_if_cancelled(conn->cancel, error);
+    return !cancelled(conn, error);
 }
 
 static void name_hypervisor(VsmConn *conn)
@@ -151,7 +166,8 @@ static bool greet(VsmConn *conn, GError **error)
 
 static bool open_attester(VsmConn *conn, GError **error)
 {
-    VsmHypervisor *hypervisor;
+    gint64 until =
+        g_get_monotonic_time() + conn->server->options->request_ms * MS;
     VsmAttester *attester;
     gint64 wait;
     bool ok;
@@ -163,13 +179,14 @@ static bool open_attester(VsmConn *conn, GError **error)
     if (!ok || !pause_for(conn, wait, error)) {
         return false;
     }
-    hypervisor = vsm_hypervisor_measure(conn->peer->process.proc_fd, error);
-    if (!hypervisor) {
+    conn->hypervisor = vsm_hypervisor_measure_within(
+        conn->peer->process.proc_fd, until, conn->cancel, error);
+    if (!conn->hypervisor) {
         return false;
     }
     name_hypervisor(conn);
-    attester =
-        vsm_local_attester_new(conn->server->host, conn->vm->uuid, hypervisor);
+    attester = vsm_local_attester_new(conn->server->host, conn->vm->uuid,
+                                      conn->hypervisor);
     conn->dispatch = vsm_dispatch_new(attester, conn->vm->uuid);
     g_object_unref(attester);
     return greet(conn, error);
@@ -194,6 +211,13 @@ static bool needs_turn(guint16 op)
     }
 }
 
+/* Which requests use the measurement of the hypervisor. */
+static bool is_measured(guint16 op)
+{
+    return op == VSM_PROTOCOL_STATUS || op == VSM_PROTOCOL_SEAL_BEGIN ||
+           op == VSM_PROTOCOL_SEAL_FINISH || op == VSM_PROTOCOL_CHECK_BEGIN;
+}
+
 static bool take_rate(VsmConn *conn, guint16 op, GError **error)
 {
     const VsmOptions *options = conn->server->options;
@@ -207,9 +231,31 @@ static bool take_rate(VsmConn *conn, guint16 op, GError **error)
     } else if (op == VSM_PROTOCOL_CHECK_BEGIN) {
         ok = vsm_rate_take(&conn->vm->attests, options->attest_interval_ms,
                            PACE_MS, now, "checks", &wait, error);
+    } else if (op == VSM_PROTOCOL_REMOVE) {
+        ok = vsm_rate_take(&conn->vm->removes, options->seal_interval_ms,
+                           PACE_MS, now, "removals", &wait, error);
+    } else if (op == VSM_PROTOCOL_LIST || op == VSM_PROTOCOL_FORGET) {
+        ok = vsm_rate_take(&conn->vm->looks, LOOK_INTERVAL_MS, PACE_MS, now,
+                           "lists", &wait, error);
     }
     g_mutex_unlock(&conn->server->mutex);
     return ok && pause_for(conn, wait, error);
+}
+
+/*
+ * All that a request waits for before it is worked on.  The hypervisor's files
+ * are read before the turn is taken: how long that takes is the peer's doing.
+ */
+static bool
+get_ready(VsmConn *conn, guint16 op, gint64 deadline, GError **error)
+{
+    return take_rate(conn, op, error) &&
+           (!is_measured(op) ||
+            vsm_hypervisor_refresh_within(conn->hypervisor, deadline,
+                                          conn->cancel, error)) &&
+           (!needs_turn(op) ||
+            vsm_turns_take(conn->server->turns, conn->vm->uuid, deadline,
+                           conn->cancel, error));
 }
 
 /* What the status and the log say of a request. */
@@ -276,20 +322,18 @@ answer(VsmConn *conn, const VsmProtocolHeader *header, GBytes *request)
     VsmServer *server = conn->server;
     gint64 arrived = g_get_monotonic_time(), started = arrived;
     gint64 deadline = arrived + server->options->request_ms * MS;
-    bool turn = needs_turn(header->op), keep = true;
+    bool keep = true;
     g_autoptr(GBytes) body = NULL;
     g_autoptr(GError) why = NULL;
     guint16 op = VSM_PROTOCOL_ERROR;
 
-    if (take_rate(conn, header->op, &why) &&
-        (!turn || vsm_turns_take(server->turns, conn->vm->uuid, deadline,
-                                 conn->cancel, &why))) {
+    if (get_ready(conn, header->op, deadline, &why)) {
         started = g_get_monotonic_time();
         vsm_host_set_deadline(deadline);
         keep = vsm_dispatch_message(conn->dispatch, header, request,
                                     conn->cancel, &op, &body);
         vsm_host_set_deadline(0);
-        if (turn) {
+        if (needs_turn(header->op)) {
             vsm_turns_give(server->turns);
         }
         why = refusal(op, body);
@@ -394,26 +438,40 @@ static gpointer conn_thread(gpointer data)
     return NULL;
 }
 
-/* Called with the mutex held. */
-void vsm_conn_start(VsmServer *server, int fd, VsmPeer *peer)
+static VsmConn *
+new_conn(VsmServer *server, int fd, VsmPeer *peer, VsmVmState *vm)
 {
     VsmConn *conn = g_new0(VsmConn, 1);
-    g_autofree char *pid = g_strdup_printf("%d", (int)peer->id.pid);
-    g_autofree char *uid = g_strdup_printf("%u", (guint)peer->id.uid);
 
     conn->server = server;
     conn->fd = fd;
     conn->peer = peer;
+    conn->vm = vm;
     conn->cancel = g_cancellable_new();
-    conn->vm = g_hash_table_lookup(server->vms, peer->uuid);
-    if (conn->vm->current) {
-        conn->vm->next = conn;
-    } else {
-        conn->vm->current = conn;
+    return conn;
+}
+
+bool vsm_conn_start(VsmServer *server, int fd, VsmPeer *peer, GError **error)
+{
+    VsmVmState *vm = g_hash_table_lookup(server->vms, peer->uuid);
+    VsmConn *conn = new_conn(server, fd, peer, vm);
+    VsmConn **place = vm->current ? &vm->next : &vm->current;
+    g_autofree char *pid = g_strdup_printf("%d", (int)peer->id.pid);
+    g_autofree char *uid = g_strdup_printf("%u", (guint)peer->id.uid);
+    GThread *thread;
+
+    *place = conn;
+    thread = vsm_server_thread("vsmd-conn", conn_thread, conn, error);
+    if (!thread) {
+        *place = NULL;
+        g_object_unref(conn->cancel);
+        g_free(conn);
+        return false;
     }
+    g_thread_unref(thread);
     server->connections++;
     vsm_metrics_open(server->metrics, 1);
-    vsm_log(G_LOG_LEVEL_INFO, "a hypervisor connected", "VM", peer->uuid, "PID",
+    vsm_log(G_LOG_LEVEL_INFO, "a hypervisor connected", "VM", vm->uuid, "PID",
             pid, "UID", uid, "KNOWN_BY", peer->by, NULL);
-    g_thread_unref(g_thread_new("vsmd-conn", conn_thread, conn));
+    return true;
 }

@@ -108,6 +108,7 @@ static gpointer export_thread(gpointer data)
 bool vsm_export_start(VsmServer *server, GError **error)
 {
     const char *where = server->options->metrics;
+    GThread *thread;
     Export *self;
 
     if (!where) {
@@ -125,8 +126,14 @@ bool vsm_export_start(VsmServer *server, GError **error)
         }
     }
     g_mutex_lock(&server->mutex);
-    server->admins++; /* the server waits for its end */
+    thread = vsm_server_thread("vsmd-metrics", export_thread, self, error);
+    server->admins += thread != NULL; /* the server waits for its end */
     g_mutex_unlock(&server->mutex);
-    g_thread_unref(g_thread_new("vsmd-metrics", export_thread, self));
+    if (!thread) {
+        close(self->fd);
+        g_free(self);
+        return false;
+    }
+    g_thread_unref(thread);
     return true;
 }

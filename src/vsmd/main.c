@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include "vsmd/bounds.h"
 #include "vsmd/export.h"
 #include "vsmd/log.h"
 #include "vsmd/server.h"
@@ -142,6 +143,25 @@ static void open_many_files(void)
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+/* Better turned away at once than accepted and left without a thread. */
+static void bound_connections(VsmOptions *options)
+{
+    guint most = vsm_bounds_connections(options->max_connections,
+                                        vsm_bounds_tasks(), vsm_bounds_files());
+
+    if (most < options->max_connections) {
+        g_autofree char *wanted =
+            g_strdup_printf("%u", options->max_connections);
+        g_autofree char *now = g_strdup_printf("%u", most);
+
+        vsm_log(G_LOG_LEVEL_WARNING,
+                "max-connections is more than the limits of tasks and "
+                "descriptors allow",
+                "SET", wanted, "TAKEN", now, NULL);
+        options->max_connections = most;
     }
 }
 
@@ -299,6 +319,9 @@ int main(int argc, char **argv)
     if (ok && early.version) {
         puts("vsmd " VSM_VERSION);
         return EXIT_SUCCESS;
+    }
+    if (ok && !early.new_secret) {
+        bound_connections(options);
     }
     ok = ok && (early.new_secret ? print_secret(&why) : serve(options, &why));
     if (!ok) {

@@ -53,7 +53,8 @@ static const Setting settings[] = {
     {"metrics", SETTING_TEXT, AT(metrics), 0, 0, "unix:PATH|file:PATH",
      "Serve metrics on a socket, or write them to a file every 15 seconds"},
     {"seal-interval-ms", SETTING_NUMBER, AT(seal_interval_ms), 0, HOUR_MS, "MS",
-     "Between two saves of one VM (default: 1000; 0: no limit)"},
+     "Between two saves, or two removals, of one VM (default: 1000; 0: no "
+     "limit)"},
     {"attest-interval-ms", SETTING_NUMBER, AT(attest_interval_ms), 0, HOUR_MS,
      "MS",
      "Between two attestations, loads or verifications of one VM (default: "
@@ -70,7 +71,8 @@ static const Setting settings[] = {
      "How long a save or check may be idle before it is aborted (default: "
      "3600000)"},
     {"max-connections", SETTING_NUMBER, AT(max_connections), 1, 16384, "N",
-     "Connections at one time (default: 1024)"},
+     "Connections at one time (default: 1024), as far as the limits of tasks "
+     "and descriptors allow"},
     {"vm-quota-bytes", SETTING_BYTES, AT(vm_quota_bytes), 0, 0, "BYTES",
      "Of all records of one VM (default: 0, no limit)"},
     {"nv-burst", SETTING_NUMBER, AT(nv_burst), 1, 1000000, "N",

@@ -48,7 +48,7 @@ bool vsm_registry_add_domain(VsmRegistry *registry,
                              const char *domain,
                              GError **error);
 
-/* NOT_FOUND.  A connection that is open stays. */
+/* NOT_FOUND.  A connection that is open is the server's to end. */
 bool vsm_registry_remove(VsmRegistry *registry,
                          const char *uuid,
                          GError **error);

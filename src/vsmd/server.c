@@ -23,6 +23,9 @@
 /* Who is turned away gets this long to take the reason. */
 #define TURN_AWAY_US 1000
 
+/* How long the end of a VM's connection is waited for. */
+#define END_VM_US (10 * G_USEC_PER_SEC)
+
 #define TURNED_AWAY_LINES 10 /* of the log, in one second */
 
 static void free_state(gpointer data)
@@ -229,22 +232,46 @@ static bool admit(VsmServer *server, const VsmPeer *peer, GError **error)
     return may_follow(state_of(server, peer->uuid), peer, error);
 }
 
+GThread *vsm_server_thread(const char *name,
+                           GThreadFunc run,
+                           gpointer data,
+                           GError **error)
+{
+    g_autoptr(GError) why = NULL;
+    GThread *thread = g_thread_try_new(name, run, data, &why);
+
+    if (!thread) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_BUSY,
+                    "vsmd cannot start a thread (%s); try again later, and "
+                    "see the limit of its service's tasks",
+                    why->message);
+    }
+    return thread;
+}
+
+/*
+ * The peer is named under the mutex: who is unregistered meanwhile is either
+ * not named any more, or its connection is there to be ended.
+ */
+static bool start(VsmServer *server, int fd, GError **error)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&server->mutex);
+    g_autoptr(VsmPeer) peer = vsm_peer_identify(
+        fd, server->registry, server->options->singles, error);
+
+    if (!peer || !admit(server, peer, error) ||
+        !vsm_conn_start(server, fd, peer, error)) {
+        return false;
+    }
+    g_steal_pointer(&peer);
+    return true;
+}
+
 static void take(VsmServer *server, int fd)
 {
     g_autoptr(GError) why = NULL;
-    g_autoptr(VsmPeer) peer =
-        vsm_peer_identify(fd, server->registry, server->options->singles, &why);
-    bool ok = false;
 
-    if (peer) {
-        g_mutex_lock(&server->mutex);
-        ok = admit(server, peer, &why);
-        if (ok) {
-            vsm_conn_start(server, fd, g_steal_pointer(&peer));
-        }
-        g_mutex_unlock(&server->mutex);
-    }
-    if (!ok) {
+    if (!start(server, fd, &why)) {
         if (may_tell()) {
             vsm_log(G_LOG_LEVEL_WARNING, "a connection was turned away",
                     "REASON", vsm_error_name(why->code), "ERROR", why->message,
@@ -316,17 +343,34 @@ gboolean vsm_server_accept_admin(int fd, GIOCondition condition, gpointer data)
                     ADMINS_MAX);
         ok = false;
     }
+    ok = ok && vsm_admin_start(server, taken, &why);
     server->admins += ok;
     g_mutex_unlock(&server->mutex);
-    if (ok) {
-        vsm_admin_start(server, taken);
-    } else {
+    if (!ok) {
         turn_away(server, taken, why);
     }
     return G_SOURCE_CONTINUE;
 }
 
 /* --- The end ---------------------------------------------------------- */
+
+bool vsm_server_end_vm(VsmServer *server, const char *uuid)
+{
+    gint64 until = g_get_monotonic_time() + END_VM_US;
+    VsmVmState *vm = g_hash_table_lookup(server->vms, uuid);
+    bool ended = true;
+
+    if (vm && vm->current) {
+        vsm_conn_cancel(vm->current);
+    }
+    if (vm && vm->next) {
+        vsm_conn_cancel(vm->next);
+    }
+    while (vm && vm->current && ended) {
+        ended = g_cond_wait_until(&server->cond, &server->mutex, until);
+    }
+    return ended;
+}
 
 bool vsm_server_stop(VsmServer *server, guint wait_ms)
 {

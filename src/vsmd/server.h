@@ -20,7 +20,7 @@ typedef struct {
     char *uuid;
     VsmConn *current; /* the connection that is served; NULL: none */
     VsmConn *next; /* waits for the end of @current */
-    VsmRate seals, attests, connects;
+    VsmRate seals, attests, removes, looks, connects;
     guint64 requests, refused;
     gint64 waited_us, longest_wait_us; /* sum, and the longest */
     char *last_error; /* NULL: none */
@@ -68,11 +68,26 @@ vsm_server_accept_admin(int fd, GIOCondition condition, gpointer server);
 /* Ends all connections; waits for their threads, at most @wait_ms. */
 bool vsm_server_stop(VsmServer *server, guint wait_ms);
 
-/* conn.c: takes @fd and @peer; the thread ends by itself. */
-void vsm_conn_start(VsmServer *server, int fd, VsmPeer *peer);
+/*
+ * Called with the mutex held.  Ends the VM's connections, and waits a while
+ * for that; false: a request is still under way.
+ */
+bool vsm_server_end_vm(VsmServer *server, const char *uuid);
+
+/* BUSY: the system, or the service's TasksMax=, allows no more threads. */
+GThread *vsm_server_thread(const char *name,
+                           GThreadFunc run,
+                           gpointer data,
+                           GError **error);
+
+/*
+ * conn.c, called with the mutex held: takes @fd and @peer, unless it fails;
+ * the thread ends by itself.
+ */
+bool vsm_conn_start(VsmServer *server, int fd, VsmPeer *peer, GError **error);
 /* Called with the mutex held: ends its waits, and what it reads. */
 void vsm_conn_cancel(VsmConn *conn);
 const VsmPeer *vsm_conn_peer(const VsmConn *conn);
 
-/* admin.c: one administrator's connection; takes @fd. */
-void vsm_admin_start(VsmServer *server, int fd);
+/* admin.c: one administrator's connection; takes @fd, unless it fails. */
+bool vsm_admin_start(VsmServer *server, int fd, GError **error);

@@ -21,51 +21,9 @@ import uuid
 import pytest
 
 from vsmtest import paths, peer, wait, wire
-from vsmtest.daemon import Daemon
-from vsmtest.peer import Peer
-from vsmtest.swtpm import HostTpm
+from vsmtest.host import Host, refused, served
 
 pytestmark = pytest.mark.in_process("starts daemons of its own")
-
-
-class Host:
-    """A TPM and a daemon, and processes that are VMs to it."""
-
-    def __init__(self, *options):
-        self.home = pathlib.Path(tempfile.mkdtemp(prefix="vsm-"))
-        self.options = options
-        self.tpm = HostTpm(self.home / "host")
-        (self.home / "host").mkdir()
-        self.tpm.start()
-        self.daemon = Daemon(self.home / "daemon")
-        self.admin = wire.Admin(self.daemon.admin)
-        self.peers = []
-        self.start()
-
-    def start(self):
-        self.daemon.start(self.tpm.tcti, self.home / "state",
-                          self.home / "secret", self.options)
-
-    def peer(self):
-        """A process that is no VM."""
-        made = Peer()
-        self.peers.append(made)
-        return made
-
-    def vm(self, connect=True):
-        """A process that root registered: (it, its uuid)."""
-        made, name = self.peer(), str(uuid.uuid4())
-        self.admin.register(name, made.pid)
-        if connect:
-            made.call(peer.connect, self.daemon.socket)
-        return made, name
-
-    def end(self):
-        for each in self.peers:
-            each.end()
-        self.daemon.kill()
-        self.tpm.kill()
-        shutil.rmtree(self.home, ignore_errors=True)
 
 
 @pytest.fixture
@@ -85,22 +43,6 @@ def hosts():
 @pytest.fixture
 def host(hosts):
     return hosts("--message-timeout-ms=2000")
-
-
-def refused(code, process, function, *arguments):
-    """The call is refused with that code; the text."""
-    with pytest.raises(wire.Refused) as caught:
-        process.call(function, *arguments)
-    assert caught.value.code == code, caught.value
-    return caught.value.text
-
-
-def served(process, name):
-    """Its request is answered, and soon; the status."""
-    started = time.monotonic()
-    body = process.call(peer.ask, wire.STATUS, wire.vm(name))
-    assert time.monotonic() - started < 10
-    return wire.decode(wire.STATUS_ANSWER, body)
 
 
 # Another VM's snapshots
@@ -157,11 +99,30 @@ def test_second_process_of_a_live_vm_is_busy(host):
     with pytest.raises(wire.Refused) as caught:
         host.admin.register(name, other.pid)
     assert caught.value.code == "busy"
-    # registered anew although the first one lives and is connected
-    host.admin.unregister(name)
-    host.admin.register(name, other.pid)
-    refused("busy", other, peer.connect, host.daemon.socket)
     served(good, name)
+    good.call(peer.hang_up)
+    good.call(peer.connect, host.daemon.socket)
+    served(good, name)
+
+
+def test_unregistered_vm_is_not_served_any_more(host):
+    good, name = host.vm()
+    bad, bad_name = host.vm()
+    bad.call(peer.ask, wire.SEAL_BEGIN,
+             (wire.vm(bad_name), "one", False, 1000))
+    host.admin.unregister(bad_name)
+    assert not host.admin.status()[1].get(bad_name, {}).get("connected")
+    with pytest.raises((wire.Refused, ConnectionError)):
+        bad.call(peer.ask, wire.STATUS, wire.vm(bad_name))
+    assert bad.call(peer.is_closed)
+    refused("denied", bad, peer.connect, host.daemon.socket)
+    served(good, name)
+    # the VM's next process is served at once
+    other = host.peer()
+    host.admin.register(bad_name, other.pid)
+    other.call(peer.connect, host.daemon.socket)
+    served(other, bad_name)
+    assert other.call(peer.ids) == []
 
 
 def test_child_of_a_vm_is_not_the_vm(host):
@@ -232,6 +193,58 @@ def test_hypervisor_digest_is_what_the_daemon_measured(host):
                       for path in executable_files(good.pid)})
     expected = hashlib.sha384(b"".join(digests)).digest()
     assert bytes(status[12]) == expected
+
+
+def map_executable(state, path, megabytes):
+    """Maps the start of a sparse file of that length executable."""
+    import mmap
+    with open(path, "w+b") as file:
+        file.truncate(megabytes << 20)
+        state.setdefault("maps", []).append(
+            mmap.mmap(file.fileno(), 4096, mmap.MAP_PRIVATE,
+                      mmap.PROT_READ | mmap.PROT_EXEC))
+
+
+def test_huge_executable_file_keeps_nobody_waiting(host):
+    good, name = host.vm()
+    bad, bad_name = host.vm()
+    late, _ = host.vm(connect=False)
+    for process in (bad, late):
+        process.call(map_executable, host.home / f"huge{process.pid}", 1 << 20)
+    for _ in range(3):
+        bad._pipe.send((peer.ask, (wire.STATUS, wire.vm(bad_name))))
+        served(good, name)
+        kind, number, text = bad._pipe.recv()
+        assert (kind, wire.NAMES[number]) == ("refused", "limit")
+        assert "1024 MiB" in text
+    assert "1024 MiB" in refused("limit", late, peer.connect,
+                                 host.daemon.socket)
+    # a file under the limit takes its time, and that of no other
+    for process in (bad, late):
+        process.end()
+    slow, slow_name = host.vm()
+    slow.call(map_executable, host.home / "slow", 900)
+    slow._pipe.send((peer.ask, (wire.STATUS, wire.vm(slow_name))))
+    longest = 0
+    while not slow._pipe.poll(0):
+        started = time.monotonic()
+        good.call(peer.ask, wire.STATUS, wire.vm(name))
+        longest = max(longest, time.monotonic() - started)
+    assert slow._pipe.recv()[0] == "done"
+    assert longest < 0.5
+
+
+def test_file_that_was_mapped_stays_in_the_digest(host):
+    good, name = host.vm()
+    before = served(good, name)[12]
+    good.call(map_executable, host.home / "file", 1)
+    during = served(good, name)[12]
+    good.call(unmap)
+    assert before != during == served(good, name)[12]
+
+
+def unmap(state):
+    state.pop("maps")[0].close()
 
 
 def test_stated_hypervisor_is_no_message(host):

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vsm/error.h>
+#include "vsmd/bounds.h"
 #include "vsmd/cgroup.h"
 #include "vsmd/metrics.h"
 #include "vsmd/options.h"
@@ -489,11 +490,22 @@ static void test_socket_of_another_process_is_not_taken(void)
     g_assert_cmpint(vsm_systemd_socket("attester"), ==, -1);
 }
 
+static void test_connections_fit_the_limits_of_the_service(void)
+{
+    g_assert_cmpuint(vsm_bounds_connections(1024, 0, 0), ==, 1024);
+    g_assert_cmpuint(vsm_bounds_connections(1024, 4096, 16384), ==, 1024);
+    g_assert_cmpuint(vsm_bounds_connections(16384, 4096, 0), ==, 4096 - 32);
+    g_assert_cmpuint(vsm_bounds_connections(1024, 0, 1024), <, 100);
+    g_assert_cmpuint(vsm_bounds_connections(1024, 8, 8), ==, 1);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
 #define ADD(path, func) g_test_add_func("/vsmd/" path, func)
     ADD("domain-is-read-from-its-scope", test_domain_is_read_from_its_scope);
+    ADD("connections-fit-the-limits-of-the-service",
+        test_connections_fit_the_limits_of_the_service);
     ADD("forged-scope-is-no-domain", test_forged_scope_is_no_domain);
     ADD("name-that-libvirt-changes-is-not-plain",
         test_name_that_libvirt_changes_is_not_plain);

@@ -41,14 +41,16 @@ class Daemon:
         self.admin = self.home / "admin.sock"
         # Tests are in a hurry; rates have tests of their own.
         self.rates = ["--seal-interval-ms=0", "--attest-interval-ms=0"]
+        self.prefix = []    # words before its own: another user, limits
         self._process = None
 
     def start(self, tcti, state_dir, secret, options=()):
         """Starts it; Exited with its words if it does not stay."""
         self.home.mkdir(mode=0o755, parents=True, exist_ok=True)
-        argv = [paths.vsmd(), f"--tcti={tcti}", f"--state-dir={state_dir}",
-                f"--secret={secret}", f"--listen={self.socket}",
-                f"--admin={self.admin}", *self.rates, *options]
+        argv = [*self.prefix, paths.vsmd(), f"--tcti={tcti}",
+                f"--state-dir={state_dir}", f"--secret={secret}",
+                f"--listen={self.socket}", f"--admin={self.admin}",
+                *self.rates, *options]
         for path in (self.socket, self.admin):
             path.unlink(missing_ok=True)
         before = len(self.log())
