@@ -18,7 +18,7 @@
 #include "system/runstate-action.h"
 #include "system/system.h"
 #include "answers.h"
-#include "attester.h"
+#include "attester-open.h"
 #include "call.h"
 #include "config.h"
 #include "events.h"

@@ -4,8 +4,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
-#ifndef VSM_ATTESTER_H
-#define VSM_ATTESTER_H
+#ifndef VSM_ATTESTER_OPEN_H
+#define VSM_ATTESTER_OPEN_H
 
 #include "object.h"
 
@@ -18,4 +18,4 @@ bool vsm_attester_properties(VsmManager *m, Error **errp);
  */
 VsmAttester *vsm_attester_open(VsmManager *m, GError **error);
 
-#endif /* VSM_ATTESTER_H */
+#endif /* VSM_ATTESTER_OPEN_H */

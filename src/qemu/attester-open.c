@@ -7,7 +7,7 @@
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "qemu/cutils.h"
-#include "attester.h"
+#include "attester-open.h"
 #include "properties.h"
 #include <sys/prctl.h>
 #include <vsm/host.h>
