@@ -40,7 +40,8 @@ typedef struct {
  * VsmSealRequest:
  * @tag: 1 to 255 bytes UTF-8, no control characters, not 32 hex digits
  * @replace: whether a listed snapshot of the same tag is dropped by the commit
- * @expect_bytes: upper bound of all parts of the record, for space and quota
+ * @expect_bytes: upper bound of all parts of the record, for space and quota;
+ *                not 0
  */
 typedef struct {
     VsmVm vm;

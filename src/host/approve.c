@@ -163,6 +163,40 @@ bool vsm_host_approved_load(VsmHost *host, GError **error)
     return vsm_file_remove(host->store, FILE_NEXT, error);
 }
 
+/*
+ * Called with the mutex held.  The list in the file must be the one that the
+ * index holds before anything is decided by it, or written over it.
+ */
+static bool settle(VsmHost *host, GError **error)
+{
+    g_autoptr(GError) why = NULL;
+
+    if (!host->approval_in_doubt) {
+        return true;
+    }
+    if (!vsm_host_approved_load(host, &why)) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_IN_DOUBT,
+                    "the outcome of the last approval is not known yet: %s",
+                    why->message);
+        return false;
+    }
+    host->approval_in_doubt = false;
+    return true;
+}
+
+bool vsm_host_boot_check(VsmHost *host,
+                         const VsmTpmPcrs *boot,
+                         const VsmTpmPcrs *sealed,
+                         GError **error)
+{
+    bool ok;
+
+    g_mutex_lock(&host->mutex);
+    ok = settle(host, error);
+    g_mutex_unlock(&host->mutex);
+    return ok && vsm_tpm_boot_check(host->tpm, boot, sealed, error);
+}
+
 /* --- What is --------------------------------------------------------- */
 
 static bool read_current(VsmHost *host, VsmTpmPcrs *ret, GError **error)
@@ -181,7 +215,7 @@ bool vsm_host_boot_state(VsmHost *host, GVariant **ret, GError **error)
         return false;
     }
     approved = (host->allow_unmeasured_boot || !vsm_tpm_pcrs_zero(&now)) &&
-               vsm_tpm_boot_check(host->tpm, &now, NULL, NULL);
+               vsm_host_boot_check(host, &now, NULL, NULL);
     g_mutex_lock(&host->mutex);
     add_states(&states, host->approved);
     g_mutex_unlock(&host->mutex);
@@ -320,14 +354,17 @@ bool vsm_host_approve_begin(VsmHost *host,
         return false;
     }
     g_mutex_lock(&host->mutex);
-    for (guint i = 0; i < MIN(keep, host->approved->len); i++) {
+    ok = settle(host, error);
+    for (guint i = 0; ok && i < MIN(keep, host->approved->len); i++) {
         const VsmApproved *old = &g_array_index(host->approved, VsmApproved, i);
 
         put(list, &old->pcrs, old->time);
     }
-    ok = list->len <= VSM_TPM_STATES_MAX
-             ? begin(host, g_array_ref(list), ret_request, error)
-             : vsm_pending_too_many(error);
+    if (ok) {
+        ok = list->len <= VSM_TPM_STATES_MAX
+                 ? begin(host, g_array_ref(list), ret_request, error)
+                 : vsm_pending_too_many(error);
+    }
     g_mutex_unlock(&host->mutex);
     return ok;
 }
@@ -344,8 +381,10 @@ bool vsm_host_revoke_begin(VsmHost *host,
         return false;
     }
     g_mutex_lock(&host->mutex);
-    if (number != G_MAXUINT32 &&
-        (number == 0 || number > host->approved->len)) {
+    if (!settle(host, error)) {
+        ok = false;
+    } else if (number != G_MAXUINT32 &&
+               (number == 0 || number > host->approved->len)) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_NOT_FOUND,
                     "there is no approved boot state %u: 'vsmctl policy show' "
                     "numbers them",
@@ -376,7 +415,9 @@ static bool commit(VsmHost *host, GBytes *raw, GError **error)
     }
     vsm_files_tell("approve", host->store->path);
     if (!vsm_tpm_approve_finish(host->tpm, contents, raw, &why)) {
-        if (!g_error_matches(why, VSM_ERROR, VSM_ERROR_IN_DOUBT)) {
+        if (g_error_matches(why, VSM_ERROR, VSM_ERROR_IN_DOUBT)) {
+            host->approval_in_doubt = true;
+        } else {
             vsm_file_remove(host->store, FILE_NEXT, NULL);
         }
         vsm_host_note(host, why);
@@ -386,7 +427,8 @@ static bool commit(VsmHost *host, GBytes *raw, GError **error)
     vsm_files_tell("approved", host->store->path);
     take(host, g_array_ref(host->pending.states));
     if (!vsm_file_rename(host->store, FILE_NEXT, FILE_NOW, &why)) {
-        vsm_host_note(host, why); /* approved; the next open renames */
+        host->approval_in_doubt = true; /* approved; the next user renames */
+        vsm_host_note(host, why);
     }
     return true;
 }

@@ -158,7 +158,7 @@ static bool check_policy(VsmLocal *self, VsmTpmBinding *ret, GError **error)
     if (vsm_local_trust_tpm_alone) {
         return true;
     }
-    return vsm_tpm_boot_check(host->tpm, &ret->boot, &sealed, error) &&
+    return vsm_host_boot_check(host, &ret->boot, &sealed, error) &&
            refuse_hypervisor(self, error) && refuse_config(self, error);
 }
 

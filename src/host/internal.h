@@ -69,6 +69,7 @@ struct _VsmHost {
     bool in_doubt; /* the files and the index must be read again */
     VsmBudget budget;
     GArray *approved; /* of VsmApproved, the latest first */
+    bool approval_in_doubt; /* the file and its index must be read again */
     VsmPending pending;
     char *last_error;
 };
@@ -77,6 +78,15 @@ struct _VsmHost {
 VsmHost *vsm_host_open_with_tpm(const VsmHostOptions *options,
                                 VsmTpm *tpm,
                                 GError **error);
+
+/*
+ * vsm_tpm_boot_check(), with what the operator approved last.  Locks the mutex.
+ * Errors: also IN_DOUBT, when an approval's outcome cannot be read yet.
+ */
+bool vsm_host_boot_check(VsmHost *host,
+                         const VsmTpmPcrs *boot,
+                         const VsmTpmPcrs *sealed,
+                         GError **error);
 
 /* For documents: "frozen" or "operator". */
 const char *vsm_host_boot_policy(VsmHost *host);

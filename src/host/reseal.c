@@ -145,7 +145,7 @@ static bool read_boot(VsmHost *host, VsmTpmPcrs *ret, GError **error)
 {
     return vsm_tpm_read_boot(host->tpm, host->boot_pcrs,
                              host->allow_unmeasured_boot, ret, error) &&
-           vsm_tpm_boot_check(host->tpm, ret, NULL, error);
+           vsm_host_boot_check(host, ret, NULL, error);
 }
 
 /* What the request shall say; pure once the catalogue stands still. */

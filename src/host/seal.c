@@ -42,6 +42,12 @@ static bool check_space(VsmLocal *self, guint64 need, GError **error)
 {
     guint64 space, used, quota = self->host->vm_quota_bytes;
 
+    if (!need) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
+                    "VM %s: a save says how many bytes it may need; 0 is none",
+                    self->uuid);
+        return false;
+    }
     if (!vsm_dir_space(self->host->store, &space, error)) {
         return false;
     }
@@ -89,7 +95,7 @@ static bool read_boot(VsmLocal *self, VsmTpmPcrs *ret, GError **error)
 
     return vsm_tpm_read_boot(host->tpm, host->boot_pcrs,
                              host->allow_unmeasured_boot, ret, error) &&
-           vsm_tpm_boot_check(host->tpm, ret, NULL, error);
+           vsm_host_boot_check(host, ret, NULL, error);
 }
 
 /* All that can refuse a save, before anything is made. */
@@ -185,7 +191,7 @@ bool vsm_local_seal_put(
     guint64 left = seal->expect_bytes - seal->bytes;
 
     if (length > part_max(part) - MIN(offset, part_max(part)) ||
-        (seal->expect_bytes && length > left)) {
+        length > left) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_LIMIT,
                     "snapshot %s: its %s is longer than what was announced, "
                     "%" G_GUINT64_FORMAT " bytes for all parts",

@@ -392,6 +392,73 @@ static void test_lost_answer_of_an_approval_is_settled(void)
     assert_usable(store);
 }
 
+static guint32
+no_reading(G_GNUC_UNUSED Tap *tap, guint32 code, G_GNUC_UNUSED gpointer opaque)
+{
+    return code == TPM2_CC_NV_Read ? TPM2_RC_FAILURE : 0;
+}
+
+static guint32
+no_writing(G_GNUC_UNUSED Tap *tap, guint32 code, G_GNUC_UNUSED gpointer opaque)
+{
+    return code == TPM2_CC_NV_Write ? TPM2_RC_FAILURE : 0;
+}
+
+/* Written to the TPM, and nobody could see it: a list that nobody has. */
+static void leave_in_doubt(Store *store)
+{
+    g_autoptr(GBytes) request = begin(store, 1);
+    g_autoptr(GBytes) signature = store_sign(store, request, "operator");
+
+    store->tap->lose_code = TPM2_CC_NV_Write;
+    store->tap->hook = no_reading;
+    assert_finish_refused(store, signature, VSM_ERROR_IN_DOUBT);
+}
+
+static void test_approval_in_doubt_is_settled_before_the_next(void)
+{
+    g_autoptr(Store) store = approved_store("prime256v1");
+    g_autoptr(GBytes) second = NULL;
+    g_autoptr(GBytes) bad = NULL;
+    g_autoptr(GBytes) none = NULL;
+    g_autoptr(GError) error = NULL;
+    GVariant *states;
+
+    tap_extend_pcr(store->tap, 4);
+    leave_in_doubt(store);
+    /* as long as it cannot be read, nothing is begun over it */
+    states = g_variant_ref_sink(g_variant_new("a(suay)", NULL));
+    g_assert_false(
+        vsm_host_approve_begin(store->host, states, 1, &none, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_IN_DOUBT);
+    g_variant_unref(states);
+    store->tap->hook = NULL;
+    /* the next one fails for good, which drops approved.next */
+    second = begin(store, 1);
+    store->tap->hook = no_writing;
+    bad = store_sign(store, second, "operator");
+    g_clear_error(&error);
+    g_assert_false(vsm_host_approve_finish(store->host, bad, &error));
+    store->tap->hook = NULL;
+    g_assert_cmpuint(approved_states(store, NULL), ==, 2);
+    assert_usable(store);
+    store_reopen(store);
+    g_assert_cmpuint(approved_states(store, NULL), ==, 2);
+    assert_usable(store);
+}
+
+static void test_approval_in_doubt_is_settled_by_the_next_user(void)
+{
+    g_autoptr(Store) store = approved_store("prime256v1");
+
+    tap_extend_pcr(store->tap, 4);
+    leave_in_doubt(store);
+    store->tap->hook = NULL;
+    g_assert_cmpuint(store_check(store, VSM_PURPOSE_FULL, "one"), ==,
+                     VSM_RESULT_MATCH);
+    store_shell(store, "test ! -e $S/approved.next");
+}
+
 static void test_list_that_the_index_does_not_bear_out_approves_nothing(void)
 {
     g_autoptr(Store) store = approved_store("prime256v1");
@@ -553,6 +620,10 @@ int main(int argc, char **argv)
         request_is_lost_with_the_connection);
     ADD("lost-answer-of-an-approval-is-settled",
         lost_answer_of_an_approval_is_settled);
+    ADD("approval-in-doubt-is-settled-before-the-next",
+        approval_in_doubt_is_settled_before_the_next);
+    ADD("approval-in-doubt-is-settled-by-the-next-user",
+        approval_in_doubt_is_settled_by_the_next_user);
     ADD("list-that-the-index-does-not-bear-out-approves-nothing",
         list_that_the_index_does_not_bear_out_approves_nothing);
     ADD("openssl-alone-can-sign", openssl_alone_can_sign);

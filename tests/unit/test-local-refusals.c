@@ -96,6 +96,9 @@ static void test_other_hypervisor_is_refused(void)
     at = map_executable(store, &bytes);
     assert_refused(store, "one", VSM_ERROR_HYPERVISOR, "hypervisor's files");
     munmap(at, bytes);
+    /* its code may have changed the process before it went */
+    assert_refused(store, "one", VSM_ERROR_HYPERVISOR, "plugin");
+    store_reopen(store);
     assert_match(store, "one");
 }
 
@@ -305,6 +308,20 @@ static void test_more_than_announced_is_refused_and_dropped(void)
     store_shell(store, "test -z \"$(find $S/vm -type f)\"");
 }
 
+static void test_save_that_announces_nothing_is_refused(void)
+{
+    g_autoptr(Store) store = store_new();
+    g_autoptr(GError) error = NULL;
+    char *id = NULL;
+    VsmSealRequest request = {.vm = fake_vm_describe(store->vm), .tag = "one"};
+
+    g_assert_false(
+        vsm_attester_seal_begin(store->attester, &request, &id, NULL, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_INVALID);
+    store_shell(store, "test -z \"$(find $S/vm -type f)\"");
+    g_free(store_save(store, "one", false)); /* no transaction is left */
+}
+
 static void put_text(Store *store, VsmPart part, const char *text)
 {
     g_autoptr(GBytes) bytes = g_bytes_new(text, strlen(text));
@@ -470,6 +487,8 @@ int main(int argc, char **argv)
     ADD("quota-is-kept-and-named", test_quota_is_kept_and_named);
     ADD("more-space-than-there-is-is-refused",
         test_more_space_than_there_is_is_refused);
+    ADD("save-that-announces-nothing-is-refused",
+        test_save_that_announces_nothing_is_refused);
     ADD("more-than-announced-is-refused-and-dropped",
         test_more_than_announced_is_refused_and_dropped);
     ADD("store-that-gives-other-bytes-back-has-nothing-sealed",
