@@ -61,9 +61,12 @@ void vsm_host_budget_load(VsmHost *host, guint burst, guint interval_ms)
     }
 }
 
-bool vsm_host_budget_take(VsmHost *host, GError **error)
+bool vsm_host_budget_take(VsmHost *host, const char *vm, GError **error)
 {
-    if (!vsm_budget_take(&host->budget, g_get_monotonic_time(), error)) {
+    gint64 now_us = g_get_monotonic_time();
+
+    if (!(vm ? vsm_shares_take(host->shares, &host->budget, vm, now_us, error)
+             : vsm_budget_take(&host->budget, now_us, error))) {
         return false;
     }
     save(host);

@@ -22,19 +22,36 @@ void vsm_budget_init(VsmBudget *budget,
     budget->at_us = now_us;
 }
 
-bool vsm_budget_take(VsmBudget *budget, gint64 now_us, GError **error)
+static void gain(VsmBudget *budget, gint64 now_us)
 {
     gint64 most = budget->burst * unit(budget);
 
     budget->left_us = MIN(most, budget->left_us + now_us - budget->at_us);
     budget->at_us = now_us;
-    if (budget->left_us < unit(budget)) {
-        g_set_error(
-            error, VSM_ERROR, VSM_ERROR_BUSY,
-            "the TPM's NV memory may be written %u times at once and "
-            "then every %u ms, to spare it: try again in %u s",
-            budget->burst, budget->interval_ms,
-            (guint)((unit(budget) - budget->left_us) / G_USEC_PER_SEC + 1));
+}
+
+gint64 vsm_budget_wait(VsmBudget *budget, guint writes, gint64 now_us)
+{
+    gain(budget, now_us);
+    return MAX(writes * unit(budget) - budget->left_us, 0);
+}
+
+void vsm_budget_busy(const VsmBudget *budget, gint64 wait_us, GError **error)
+{
+    g_set_error(error, VSM_ERROR, VSM_ERROR_BUSY,
+                "the TPM's NV memory may be written %u times at once and "
+                "then every %u ms, to spare it, and each VM has its share: "
+                "try again in %u s",
+                budget->burst, budget->interval_ms,
+                (guint)(wait_us / G_USEC_PER_SEC + 1));
+}
+
+bool vsm_budget_take(VsmBudget *budget, gint64 now_us, GError **error)
+{
+    gint64 wait = vsm_budget_wait(budget, 1, now_us);
+
+    if (wait > 0) {
+        vsm_budget_busy(budget, wait, error);
         return false;
     }
     budget->left_us -= unit(budget);

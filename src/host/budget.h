@@ -24,6 +24,12 @@ void vsm_budget_init(VsmBudget *budget,
                      guint interval_ms,
                      gint64 now_us);
 
+/* Until there are @writes of them; 0: there are. */
+gint64 vsm_budget_wait(VsmBudget *budget, guint writes, gint64 now_us);
+
+/* Sets BUSY, with the time to wait. */
+void vsm_budget_busy(const VsmBudget *budget, gint64 wait_us, GError **error);
+
 /* BUSY, with the time to wait, when none is left. */
 bool vsm_budget_take(VsmBudget *budget, gint64 now_us, GError **error);
 

@@ -22,6 +22,7 @@ G_DEFINE_FINAL_TYPE(VsmHost, vsm_host, G_TYPE_OBJECT)
 static void vsm_host_init(VsmHost *host)
 {
     g_mutex_init(&host->mutex);
+    host->shares = vsm_shares_new();
     host->lock_fd = -1;
 }
 
@@ -41,6 +42,7 @@ static void vsm_host_finalize(GObject *object)
     g_free(host->id);
     g_strfreev(host->recipients);
     g_free(host->last_error);
+    vsm_shares_free(host->shares);
     if (host->lock_fd >= 0) {
         close(host->lock_fd);
     }

@@ -11,6 +11,7 @@
 #include "crypto/secret.h"
 #include "host/budget.h"
 #include "host/operator.h"
+#include "host/shares.h"
 #include "store/catalogue.h"
 #include "store/record.h"
 #include "tpm/keys.h"
@@ -68,6 +69,7 @@ struct _VsmHost {
     VsmDigest value; /* of the commit index after @catalogue */
     bool in_doubt; /* the files and the index must be read again */
     VsmBudget budget;
+    VsmShares *shares;
     GArray *approved; /* of VsmApproved, the latest first */
     bool approval_in_doubt; /* the file and its index must be read again */
     VsmPending pending;
@@ -109,10 +111,11 @@ void vsm_host_unlock(VsmHost *host);
 
 /*
  * The NV budget, kept in the store: a restart gives no new writes.  Called
- * with the mutex held.
+ * with the mutex held.  @vm: whose write it is; NULL: the operator's, who waits
+ * for no VM.
  */
 void vsm_host_budget_load(VsmHost *host, guint burst, guint interval_ms);
-bool vsm_host_budget_take(VsmHost *host, GError **error);
+bool vsm_host_budget_take(VsmHost *host, const char *vm, GError **error);
 void vsm_host_budget_give_back(VsmHost *host);
 
 /* Keeps the text of @error for the status; returns false. */
@@ -162,8 +165,8 @@ bool vsm_host_mark_mac(VsmHost *host,
                        GError **error);
 bool vsm_host_mark_known(VsmHost *host, const VsmMetadata *metadata);
 
-/* Called with the mutex held.  Of VsmRecord, transfer full; at most
- * VSM_DEBRIS_MAX that are not listed. */
+/* Locks the mutex, but not while it reads files.  Of VsmRecord, transfer full;
+ * at most VSM_DEBRIS_MAX that are not listed. */
 GPtrArray *vsm_host_list(VsmHost *host, const char *uuid, GError **error);
 
 /*

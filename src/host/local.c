@@ -202,12 +202,9 @@ static bool do_list(VsmAttester *attester,
     GPtrArray *records;
 
     vsm_tpm_request_set(&bounds);
-    if (vsm_local_cancelled(cancel, error) ||
-        !vsm_host_lock(self->host, error)) {
-        return false;
-    }
-    records = vsm_host_list(self->host, self->uuid, error);
-    vsm_host_unlock(self->host);
+    records = vsm_local_cancelled(cancel, error)
+                  ? NULL
+                  : vsm_host_list(self->host, self->uuid, error);
     if (!records) {
         return false;
     }
@@ -231,7 +228,7 @@ static bool remove_locked(VsmLocal *self, const char *id, GError **error)
         return false;
     }
     drop = *entry;
-    return vsm_host_budget_take(self->host, error) &&
+    return vsm_host_budget_take(self->host, self->uuid, error) &&
            vsm_host_commit(self->host, &change, &after, error);
 }
 
@@ -259,24 +256,24 @@ static bool do_forget(VsmAttester *attester,
                       GError **error)
 {
     VsmLocal *self = VSM_LOCAL(attester);
-    bool ok;
+    bool used;
 
     if (vsm_local_cancelled(cancel, error) ||
         !vsm_host_lock(self->host, error)) {
         return false;
     }
-    if (vsm_catalogue_find(self->host->catalogue, self->uuid, id) ||
-        !g_strcmp0(id, self->seal.id)) {
-        ok = false;
+    used = vsm_catalogue_find(self->host->catalogue, self->uuid, id) ||
+           !g_strcmp0(id, self->seal.id);
+    vsm_host_unlock(self->host);
+    if (used) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_BUSY,
                     "snapshot %s is listed, or is being saved; remove it "
                     "first",
                     id);
-    } else {
-        ok = vsm_folder_drop(self->host->store, self->uuid, id, error);
+        return false;
     }
-    vsm_host_unlock(self->host);
-    return ok;
+    /* Only this attester could list it now: others need not wait. */
+    return vsm_folder_drop(self->host->store, self->uuid, id, error);
 }
 
 static bool do_put(VsmAttester *attester,
@@ -325,6 +322,9 @@ static void vsm_local_finalize(GObject *object)
     vsm_local_end(self);
     clear_vm(&self->vm);
     vsm_hypervisor_free(self->hypervisor);
+    g_mutex_lock(&self->host->mutex);
+    vsm_shares_leave(self->host->shares, self->uuid);
+    g_mutex_unlock(&self->host->mutex);
     g_free(self->uuid);
     g_object_unref(self->host);
     G_OBJECT_CLASS(vsm_local_parent_class)->finalize(object);
@@ -347,5 +347,8 @@ VsmAttester *vsm_local_attester_new(VsmHost *host,
     self->host = g_object_ref(host);
     self->uuid = g_strdup(uuid);
     self->hypervisor = hypervisor;
+    g_mutex_lock(&host->mutex);
+    vsm_shares_join(host->shares, uuid);
+    g_mutex_unlock(&host->mutex);
     return VSM_ATTESTER(self);
 }

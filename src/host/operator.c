@@ -12,7 +12,7 @@
 #include "crypto/private.h"
 
 #define MAGIC "VSM-OPERATOR"
-#define VERSION 1
+#define VERSION 2 /* 1: an approval did not sign the host */
 #define TYPE "(sqa{sv})"
 #define WHAT "operator request"
 
@@ -331,6 +331,7 @@ static GBytes *approval_message(const VsmOperatorRequest *request)
 {
     static const guint8 no_expiration[4];
     g_autoptr(GBytes) contents = vsm_operator_contents(request);
+    g_autoptr(GBytes) ref = vsm_tpm_approval_ref(request->host);
     GByteArray *message = g_byte_array_new();
     guint8 hash[VSM_TPM_POLICY_BYTES];
 
@@ -339,6 +340,8 @@ static GBytes *approval_message(const VsmOperatorRequest *request)
                         g_bytes_get_size(request->nonce));
     g_byte_array_append(message, no_expiration, sizeof(no_expiration));
     g_byte_array_append(message, hash, sizeof(hash));
+    g_byte_array_append(message, g_bytes_get_data(ref, NULL),
+                        g_bytes_get_size(ref));
     return g_byte_array_free_to_bytes(message);
 }
 

@@ -430,7 +430,7 @@ static bool commit(Resealing *r, GError **error)
     };
     VsmDigest after;
 
-    return vsm_host_budget_take(r->host, error) &&
+    return vsm_host_budget_take(r->host, NULL, error) &&
            vsm_host_commit(r->host, &change, &after, error);
 }
 

@@ -110,7 +110,8 @@ static bool admit(VsmLocal *self, const VsmSealRequest *request, GError **error)
         !read_boot(self, &boot, error) || !vsm_host_lock(host, error)) {
         return false;
     }
-    ok = check_tag(self, request, error) && vsm_host_budget_take(host, error);
+    ok = check_tag(self, request, error) &&
+         vsm_host_budget_take(host, self->uuid, error);
     vsm_host_unlock(host);
     self->seal.token = ok;
     return ok;
@@ -437,7 +438,7 @@ static bool commit_locked(VsmLocal *self, VsmRecord **ret, GError **error)
     VsmChange change = {.put = &entry, .folders = &seal->folder, .n_put = 1};
     VsmDigest after;
 
-    if (!seal->token && !vsm_host_budget_take(self->host, error)) {
+    if (!seal->token && !vsm_host_budget_take(self->host, self->uuid, error)) {
         return false;
     }
     drop = replaced(self);

@@ -7,6 +7,8 @@
 #include "base/text.h"
 #include "host/internal.h"
 
+#define LIST_TRIES 8
+
 static bool damaged(GError **error, const char *file, const char *why)
 {
     g_set_error(error, VSM_ERROR, VSM_ERROR_TAMPERED,
@@ -113,18 +115,32 @@ static void free_record(gpointer record)
     vsm_record_free(record);
 }
 
-static bool
-add_listed(VsmHost *host, const char *uuid, GPtrArray *records, GError **error)
+/* The VM's own, copied.  Called with the mutex held. */
+static GArray *entries_of(VsmHost *host, const char *uuid)
 {
+    GArray *entries = g_array_new(false, false, sizeof(VsmEntry));
+
     for (guint i = 0; i < host->catalogue->entries->len; i++) {
         const VsmEntry *entry =
             &g_array_index(host->catalogue->entries, VsmEntry, i);
-        VsmRecord *record;
 
-        if (strcmp(entry->uuid, uuid)) {
-            continue;
+        if (!strcmp(entry->uuid, uuid)) {
+            g_array_append_val(entries, *entry);
         }
-        record = record_of(host, uuid, entry->id, entry, error);
+    }
+    return entries;
+}
+
+static bool add_listed(VsmHost *host,
+                       const GArray *entries,
+                       GPtrArray *records,
+                       GError **error)
+{
+    for (guint i = 0; i < entries->len; i++) {
+        const VsmEntry *entry = &g_array_index(entries, VsmEntry, i);
+        VsmRecord *record =
+            record_of(host, entry->uuid, entry->id, entry, error);
+
         if (!record) {
             return false;
         }
@@ -133,13 +149,26 @@ add_listed(VsmHost *host, const char *uuid, GPtrArray *records, GError **error)
     return true;
 }
 
-GPtrArray *vsm_host_list(VsmHost *host, const char *uuid, GError **error)
+static bool has(const GArray *entries, const char *id)
+{
+    for (guint i = 0; i < entries->len; i++) {
+        if (!strcmp(g_array_index(entries, VsmEntry, i).id, id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static GPtrArray *read_records(VsmHost *host,
+                               const char *uuid,
+                               const GArray *entries,
+                               GError **error)
 {
     g_autoptr(GPtrArray) records = g_ptr_array_new_with_free_func(free_record);
     g_autoptr(GPtrArray) ids = NULL;
     guint looked = 0;
 
-    if (!add_listed(host, uuid, records, error)) {
+    if (!add_listed(host, entries, records, error)) {
         return NULL;
     }
     ids = vsm_store_ids(host->store, uuid, error);
@@ -150,7 +179,7 @@ GPtrArray *vsm_host_list(VsmHost *host, const char *uuid, GError **error)
     for (guint i = 0; i < ids->len && looked < VSM_DEBRIS_MAX; i++) {
         VsmRecord *record;
 
-        if (vsm_catalogue_find(host->catalogue, uuid, ids->pdata[i])) {
+        if (has(entries, ids->pdata[i])) {
             continue;
         }
         looked++;
@@ -160,6 +189,53 @@ GPtrArray *vsm_host_list(VsmHost *host, const char *uuid, GError **error)
         }
     }
     return g_steal_pointer(&records);
+}
+
+static bool are_still(VsmHost *host, const char *uuid, const GArray *entries)
+{
+    g_autoptr(GArray) now = NULL;
+    bool same;
+
+    g_mutex_lock(&host->mutex);
+    now = entries_of(host, uuid);
+    g_mutex_unlock(&host->mutex);
+    same = now->len == entries->len;
+    for (guint i = 0; same && i < now->len; i++) {
+        const VsmEntry *a = &g_array_index(now, VsmEntry, i);
+        const VsmEntry *b = &g_array_index(entries, VsmEntry, i);
+
+        same = !strcmp(a->id, b->id) &&
+               vsm_digest_equal(&a->metadata, &b->metadata);
+    }
+    return same;
+}
+
+/* Others go on meanwhile; what a reseal changed under it is read again. */
+GPtrArray *vsm_host_list(VsmHost *host, const char *uuid, GError **error)
+{
+    for (guint i = 0; i < LIST_TRIES; i++) {
+        g_autoptr(GArray) entries = NULL;
+        g_autoptr(GPtrArray) records = NULL;
+        g_autoptr(GError) why = NULL;
+
+        if (!vsm_host_lock(host, error)) {
+            return NULL;
+        }
+        entries = entries_of(host, uuid);
+        vsm_host_unlock(host);
+        records = read_records(host, uuid, entries, &why);
+        if (!are_still(host, uuid, entries)) {
+            continue;
+        }
+        if (!records) {
+            g_propagate_error(error, g_steal_pointer(&why));
+        }
+        return g_steal_pointer(&records);
+    }
+    g_set_error(error, VSM_ERROR, VSM_ERROR_BUSY,
+                "VM %s: its snapshots change while they are listed; try again",
+                uuid);
+    return NULL;
 }
 
 static int pick(GPtrArray *records, const char *name, bool by_tag)
@@ -242,13 +318,14 @@ bool vsm_host_find(VsmHost *host,
                    GError **error)
 {
     g_autoptr(GPtrArray) records = g_ptr_array_new_with_free_func(free_record);
+    g_autoptr(GArray) entries = entries_of(host, uuid);
     VsmAsked kind;
     const char *name;
     const VsmRecord *found;
     int tag = -1, id = -1;
 
     if (!vsm_text_parse_asked(asked, &kind, &name, error) ||
-        !add_listed(host, uuid, records, error)) {
+        !add_listed(host, entries, records, error)) {
         return false;
     }
     if (kind != VSM_ASKED_ID) {

@@ -2,8 +2,8 @@
  * The boot-policy index: which boot states the operator approved.
  *
  * It is written by PolicySigned alone: the operator's signature over the TPM's
- * fresh nonce and the cpHash of one NV_Write authorises exactly this value,
- * here, once.
+ * fresh nonce, the cpHash of one NV_Write and the host's policyRef authorises
+ * exactly this value, here, once.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -198,7 +198,7 @@ static bool policy_signed(VsmTpm *tpm,
     g_autofree TPMT_TK_AUTH *ticket = NULL;
     g_autoptr(GBytes) index_name = NULL;
     TPM2B_DIGEST cp_hash = {.size = VSM_TPM_POLICY_BYTES};
-    TPM2B_NONCE no_ref = {0};
+    TPM2B_NONCE ref = {.size = g_bytes_get_size(tpm->approval_ref)};
     ESYS_TR policy = tpm->approval.tr;
     TSS2_RC rc;
 
@@ -213,10 +213,11 @@ static bool policy_signed(VsmTpm *tpm,
         return false;
     }
     index_name = g_bytes_new(name->name, name->size);
+    memcpy(ref.buffer, g_bytes_get_data(tpm->approval_ref, NULL), ref.size);
     vsm_tpm_approval_hash(index_name, contents, cp_hash.buffer);
     rc = Esys_PolicySigned(tpm->esys, key.tr, policy, ESYS_TR_NONE,
-                           ESYS_TR_NONE, ESYS_TR_NONE, nonce, &cp_hash, &no_ref,
-                           0, signature, &timeout, &ticket);
+                           ESYS_TR_NONE, ESYS_TR_NONE, nonce, &cp_hash, &ref, 0,
+                           signature, &timeout, &ticket);
     /* A handle that is not loaded: 0x910 to 0x916. */
     if (vsm_tpm_code(rc) >= TPM2_RC_REFERENCE_H0 &&
         vsm_tpm_code(rc) <= TPM2_RC_REFERENCE_H6) {

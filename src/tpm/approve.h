@@ -47,8 +47,8 @@ bool vsm_tpm_approve_begin(VsmTpm *tpm,
 /**
  * vsm_tpm_approve_finish:
  * @contents: what to write, from vsm_tpm_policy_to_index()
- * @raw: r and s by the operator's key over nonceTPM, a zero expiration (u32)
- *       and vsm_tpm_approval_hash()
+ * @raw: r and s by the operator's key over nonceTPM, a zero expiration (u32),
+ *       vsm_tpm_approval_hash() and vsm_tpm_approval_ref()
  *
  * PolicySigned, NV_Write.  The session is used up whatever comes of it.
  * Errors: SIGNATURE: not the operator's over exactly this; STALE: the session

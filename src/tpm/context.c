@@ -386,6 +386,7 @@ void vsm_tpm_free(VsmTpm *tpm)
         vsm_secret_free(tpm->auth[i]);
     }
     vsm_secret_free(tpm->snapshot_auth);
+    g_clear_pointer(&tpm->approval_ref, g_bytes_unref);
     g_clear_pointer(&tpm->keys, vsm_tpm_keys_free);
     g_free(tpm->approved);
     g_free(tpm->description);

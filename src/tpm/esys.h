@@ -61,6 +61,8 @@ struct VsmTpm {
     VsmSecret *auth[VSM_TPM_FIXED]; /* auth values; NULL: empty */
     VsmSecret *snapshot_auth; /* of SSK and sealed digest */
 
+    GBytes *approval_ref; /* of this host; with @auth */
+
     /* What the operator approved, as far as is known; see approve.h. */
     VsmTpmPcrs *approved;
     guint n_approved;

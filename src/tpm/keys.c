@@ -102,6 +102,8 @@ bool vsm_tpm_keys_derive(VsmTpm *tpm,
     for (guint i = 0; i < VSM_TPM_FIXED; i++) {
         g_clear_pointer(&tpm->auth[i], vsm_secret_free);
     }
+    g_clear_pointer(&tpm->approval_ref, g_bytes_unref);
+    tpm->approval_ref = vsm_tpm_approval_ref(host_id);
     vsm_secret_free(tpm->snapshot_auth);
     tpm->auth[VSM_TPM_AK] = g_steal_pointer(&ak);
     tpm->auth[VSM_TPM_RK] = g_steal_pointer(&rk);
@@ -181,38 +183,53 @@ static bool bind_one(VsmTpm *tpm,
     return vsm_tpm_set_auth(tpm, tr, tpm->auth[which], error);
 }
 
+/* An index of another policy would take another host's approvals, or none. */
+static bool bind_boot_index(VsmTpm *tpm, GError **error)
+{
+    const VsmTpmKeys *keys = tpm->keys;
+    g_autoptr(GBytes) operator_name = NULL;
+    g_autoptr(GBytes) written = NULL;
+    g_autoptr(GBytes) unwritten = NULL;
+    TPM2B_NV_PUBLIC boot;
+
+    if (!keys->boot_index) {
+        return true;
+    }
+    if (!vsm_tpm_public_name(keys->operator_public, &operator_name, error)) {
+        return false;
+    }
+    boot = vsm_tpm_template_boot(keys->boot_index, operator_name,
+                                 tpm->approval_ref);
+    written = vsm_tpm_index_name(&boot, true);
+    unwritten = vsm_tpm_index_name(&boot, false);
+    if (!g_bytes_equal(written, keys->boot_index_name)) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_UNSUPPORTED,
+                    "the boot-policy index of this store does not bind "
+                    "approvals to this host: an older VSM set it up; set up a "
+                    "new store, and take the snapshots anew");
+        return false;
+    }
+    return bind_one(tpm, VSM_TPM_BOOT_INDEX, keys->boot_index,
+                    keys->boot_index_name, unwritten, "boot-policy index",
+                    error);
+}
+
 bool vsm_tpm_keys_bind(VsmTpm *tpm, GError **error)
 {
     const VsmTpmKeys *keys = tpm->keys;
     TPM2B_NV_PUBLIC commit = vsm_tpm_template_commit(keys->commit_index);
     g_autoptr(GBytes) unwritten = vsm_tpm_index_name(&commit, false);
-    g_autoptr(GBytes) boot_unwritten = NULL;
 
-    if (!bind_one(tpm, VSM_TPM_SRK, keys->srk, keys->srk_name, NULL,
-                  "storage root key", error) ||
-        !bind_one(tpm, VSM_TPM_AK, keys->ak, keys->ak_name, NULL,
-                  "attestation key", error) ||
-        !bind_one(tpm, VSM_TPM_RK, keys->rk, keys->rk_name, NULL, "report key",
-                  error) ||
-        !bind_one(tpm, VSM_TPM_COMMIT_INDEX, keys->commit_index,
-                  keys->commit_index_name, unwritten, "commit index", error)) {
-        return false;
-    }
-    if (keys->boot_index) {
-        g_autoptr(GBytes) operator_name = NULL;
-        TPM2B_NV_PUBLIC boot;
-
-        if (!vsm_tpm_public_name(keys->operator_public, &operator_name,
-                                 error)) {
-            return false;
-        }
-        boot = vsm_tpm_template_boot(keys->boot_index, operator_name);
-        boot_unwritten = vsm_tpm_index_name(&boot, false);
-        return bind_one(tpm, VSM_TPM_BOOT_INDEX, keys->boot_index,
-                        keys->boot_index_name, boot_unwritten,
-                        "boot-policy index", error);
-    }
-    return true;
+    return bind_one(tpm, VSM_TPM_SRK, keys->srk, keys->srk_name, NULL,
+                    "storage root key", error) &&
+           bind_one(tpm, VSM_TPM_AK, keys->ak, keys->ak_name, NULL,
+                    "attestation key", error) &&
+           bind_one(tpm, VSM_TPM_RK, keys->rk, keys->rk_name, NULL,
+                    "report key", error) &&
+           bind_one(tpm, VSM_TPM_COMMIT_INDEX, keys->commit_index,
+                    keys->commit_index_name, unwritten, "commit index",
+                    error) &&
+           bind_boot_index(tpm, error);
 }
 
 bool vsm_tpm_keys_use(VsmTpm *tpm,

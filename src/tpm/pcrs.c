@@ -350,6 +350,20 @@ void vsm_tpm_approval_hash(GBytes *index_name,
     hash_end(sum, ret, VSM_TPM_POLICY_BYTES);
 }
 
+GBytes *vsm_tpm_approval_ref(const char *host_id)
+{
+    static const char label[] = "VSM-APPROVAL-1";
+    g_autoptr(GChecksum) sum = hash_new(VSM_TPM_BANK_SHA256);
+    guint8 ref[VSM_TPM_POLICY_BYTES];
+
+    hash_u16(sum, sizeof(label) - 1);
+    g_checksum_update(sum, (const guint8 *)label, sizeof(label) - 1);
+    hash_u16(sum, strlen(host_id));
+    g_checksum_update(sum, (const guint8 *)host_id, strlen(host_id));
+    hash_end(sum, ref, sizeof(ref));
+    return g_bytes_new(ref, sizeof(ref));
+}
+
 void vsm_tpm_policy_sealed(const VsmTpmPcrs *boot,
                            GBytes *boot_index_name,
                            const VsmTpmPcrs *vm,

@@ -159,6 +159,16 @@ void vsm_tpm_approval_hash(GBytes *index_name,
                            GBytes *contents,
                            guint8 ret[VSM_TPM_POLICY_BYTES]);
 
+/**
+ * vsm_tpm_approval_ref:
+ *
+ * policyRef of the approvals of one host: SHA-256 over "VSM-APPROVAL-1" and
+ * @host_id, each with its length (u16) before it.  It is in the policy of the
+ * host's index, and in what the operator signs, so that an approval of one host
+ * is none for another of the same operator.
+ */
+GBytes *vsm_tpm_approval_ref(const char *host_id);
+
 /* Contents of the boot-policy index: TPMI_ALG_HASH and @policy: 34 bytes. */
 GBytes *vsm_tpm_policy_to_index(const VsmTpmPolicy *policy);
 

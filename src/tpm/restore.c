@@ -80,7 +80,8 @@ static bool restore_boot(VsmTpm *tpm, const VsmTpmKeys *keys, GError **error)
         !vsm_tpm_public_name(keys->operator_public, &operator_name, error)) {
         return false;
     }
-    boot = vsm_tpm_template_boot(keys->boot_index, operator_name);
+    boot = vsm_tpm_template_boot(keys->boot_index, operator_name,
+                                 tpm->approval_ref);
     return !lost || define(tpm, &boot, tpm->auth[VSM_TPM_BOOT_INDEX], error);
 }
 

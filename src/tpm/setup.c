@@ -190,7 +190,7 @@ setup_indices(VsmTpmSetup *setup, GBytes *operator_public, GError **error)
     if (!vsm_tpm_public_name(operator_public, &operator_name, error)) {
         return false;
     }
-    boot = vsm_tpm_template_boot(0, operator_name);
+    boot = vsm_tpm_template_boot(0, operator_name, tpm->approval_ref);
     keys->operator_public = g_bytes_ref(operator_public);
     return vsm_tpm_setup_index(setup, &boot, tpm->auth[VSM_TPM_BOOT_INDEX],
                                &keys->boot_index, &keys->boot_index_name,

@@ -139,7 +139,9 @@ TPM2B_NV_PUBLIC vsm_tpm_template_commit(guint32 handle)
         }};
 }
 
-TPM2B_NV_PUBLIC vsm_tpm_template_boot(guint32 handle, GBytes *operator_name)
+TPM2B_NV_PUBLIC vsm_tpm_template_boot(guint32 handle,
+                                      GBytes *operator_name,
+                                      GBytes *approval_ref)
 {
     TPM2B_NV_PUBLIC public = {
         .nvPublic = {
@@ -156,7 +158,7 @@ TPM2B_NV_PUBLIC vsm_tpm_template_boot(guint32 handle, GBytes *operator_name)
         }};
     VsmTpmPolicy policy = {0};
 
-    vsm_tpm_policy_signed(&policy, operator_name, NULL);
+    vsm_tpm_policy_signed(&policy, operator_name, approval_ref);
     memcpy(public.nvPublic.authPolicy.buffer, policy.b, sizeof(policy.b));
     return public;
 }

@@ -42,7 +42,9 @@ bool vsm_tpm_template_sealed(const VsmTpmPolicy *policy,
 TPM2B_NV_PUBLIC vsm_tpm_template_commit(guint32 handle);
 
 /* @operator_name: Name of the operator's key */
-TPM2B_NV_PUBLIC vsm_tpm_template_boot(guint32 handle, GBytes *operator_name);
+TPM2B_NV_PUBLIC vsm_tpm_template_boot(guint32 handle,
+                                      GBytes *operator_name,
+                                      GBytes *approval_ref);
 
 /* Name of an index; TPMA_NV_WRITTEN is part of it. */
 GBytes *vsm_tpm_index_name(const TPM2B_NV_PUBLIC *index, bool written);

@@ -76,7 +76,8 @@ static const Setting settings[] = {
     {"vm-quota-bytes", SETTING_BYTES, AT(vm_quota_bytes), 0, 0, "BYTES",
      "Of all records of one VM (default: 0, no limit)"},
     {"nv-burst", SETTING_NUMBER, AT(nv_burst), 1, 1000000, "N",
-     "NV writes that may come at once (default: 20)"},
+     "NV writes that may come at once (default: 20); one is kept for each "
+     "other VM that wrote none lately, half of them at most"},
     {"nv-interval-ms", SETTING_NUMBER, AT(nv_interval_ms), 1, 24 * HOUR_MS,
      "MS", "One NV write more each (default: 10000)"},
     {"recipient", SETTING_RECIPIENT, AT(recipients), 0, 0, "THUMBPRINT",

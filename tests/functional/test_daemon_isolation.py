@@ -445,6 +445,30 @@ def test_nv_budget_is_kept_over_a_restart(hosts):
     assert host.admin.status()[0]["nv-left"] == 0
 
 
+def test_flood_of_writes_leaves_other_vms_theirs(hosts):
+    host = hosts("--nv-burst=6", "--nv-interval-ms=600000")
+    bad, bad_name = host.vm()
+    good, good_name = host.vm()
+    with pytest.raises(wire.Refused) as caught:
+        for _ in range(10):
+            snapshot = bad.call(peer.seal, bad_name, "one")
+            bad.call(peer.ask, wire.REMOVE, (snapshot,))
+    assert caught.value.code == "busy"
+    assert "try again in" in caught.value.text
+    good.call(peer.seal, good_name, "one")
+
+
+def test_flood_of_lists_is_slowed_down(host):
+    good, name = host.vm()
+    bad, _ = host.vm()
+    started = time.monotonic()
+    for _ in range(30):
+        bad.call(peer.ids)
+        bad.call(peer.ask, wire.FORGET, (32 * "0",))
+    assert time.monotonic() - started > 1
+    served(good, name)
+
+
 def test_recipient_that_is_not_allowed_is_denied(hosts):
     host = hosts("--recipient=" + 43 * "A")
     good, name = host.vm()

@@ -18,6 +18,7 @@
 #include "host/config.h"
 #include "host/hypervisor.h"
 #include "host/mappings.h"
+#include "host/shares.h"
 #include "host/verdict.h"
 
 static void test_only_executable_files_are_measured_once(void)
@@ -358,6 +359,77 @@ static void test_budget_saves_no_more_than_its_burst(void)
     g_assert_false(vsm_budget_take(&budget, G_GINT64_CONSTANT(1) << 50, NULL));
 }
 
+static guint
+take_all(VsmShares *shares, VsmBudget *budget, const char *vm, gint64 now_us)
+{
+    guint taken = 0;
+
+    while (taken < 1000 && vsm_shares_take(shares, budget, vm, now_us, NULL)) {
+        taken++;
+    }
+    return taken;
+}
+
+static void test_flood_of_one_vm_leaves_the_others_a_write_each(void)
+{
+    g_autoptr(VsmShares) shares = vsm_shares_new();
+    VsmBudget budget;
+
+    vsm_budget_init(&budget, 20, 10000, 1);
+    vsm_shares_join(shares, "a");
+    g_assert_cmpuint(take_all(shares, &budget, "a", 1), ==, 20); /* alone */
+    vsm_budget_init(&budget, 20, 10000, 1);
+    vsm_shares_join(shares, "b");
+    vsm_shares_join(shares, "c");
+    g_assert_cmpuint(take_all(shares, &budget, "a", 1), ==, 18);
+    g_assert_true(vsm_shares_take(shares, &budget, "b", 1, NULL));
+    g_assert_cmpuint(take_all(shares, &budget, "a", 1), ==, 0);
+    g_assert_true(vsm_shares_take(shares, &budget, "c", 1, NULL));
+    g_assert_cmpuint(vsm_budget_left(&budget, 1), ==, 0);
+}
+
+static void test_many_idle_vms_keep_half_of_the_burst(void)
+{
+    g_autoptr(VsmShares) shares = vsm_shares_new();
+    VsmBudget budget;
+
+    vsm_budget_init(&budget, 20, 10000, 1);
+    vsm_shares_join(shares, "a");
+    for (guint i = 0; i < 100; i++) {
+        g_autofree char *vm = g_strdup_printf("%u", i);
+
+        vsm_shares_join(shares, vm);
+    }
+    g_assert_cmpuint(take_all(shares, &budget, "a", 1), ==, 10);
+    /* and what comes in is the flooder's, as nobody else asks */
+    g_assert_cmpuint(take_all(shares, &budget, "a", 30000001), ==, 3);
+    g_assert_true(vsm_shares_take(shares, &budget, "7", 30000002, NULL));
+}
+
+static void test_refused_vm_comes_before_who_asks_later(void)
+{
+    g_autoptr(VsmShares) shares = vsm_shares_new();
+    g_autoptr(GError) error = NULL;
+    VsmBudget budget;
+    gint64 now = 1;
+
+    vsm_budget_init(&budget, 2, 10000, 1);
+    vsm_shares_join(shares, "a");
+    g_assert_cmpuint(take_all(shares, &budget, "a", now), ==, 2);
+    vsm_shares_join(shares, "b"); /* started after the flood */
+    g_assert_false(vsm_shares_take(shares, &budget, "b", now, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_BUSY);
+    for (guint i = 0; i < 6; i++) {
+        now += 10000000;
+        /* the flooder is faster, and still waits for its turn */
+        g_assert_cmpuint(take_all(shares, &budget, "a", now), ==, i % 2);
+        g_assert_cmpuint(take_all(shares, &budget, "b", now), ==, i % 2 == 0);
+    }
+    /* who does not come back loses it */
+    now += 200000000;
+    g_assert_cmpuint(take_all(shares, &budget, "b", now), >, 0);
+}
+
 /* A save of the fake VM, kept as documents. */
 typedef struct {
     FakeVm *vm;
@@ -533,6 +605,12 @@ int main(int argc, char **argv)
         test_budget_gains_nothing_from_a_wrong_clock);
     ADD("budget-saves-no-more-than-its-burst",
         test_budget_saves_no_more_than_its_burst);
+    ADD("flood-of-one-vm-leaves-the-others-a-write-each",
+        test_flood_of_one_vm_leaves_the_others_a_write_each);
+    ADD("many-idle-vms-keep-half-of-the-burst",
+        test_many_idle_vms_keep_half_of_the_burst);
+    ADD("refused-vm-comes-before-who-asks-later",
+        test_refused_vm_comes_before_who_asks_later);
     ADD_SEALED("equal-documents-match", test_equal_documents_match);
     ADD_SEALED("another-unsealed-digest-is-a-mismatch",
                test_another_unsealed_digest_is_a_mismatch);

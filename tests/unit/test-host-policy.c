@@ -323,6 +323,71 @@ static void test_approval_of_another_host_is_refused(void)
     assert_finish_refused(store, signature, VSM_ERROR_SIGNATURE);
 }
 
+/*
+ * A host that was taken over has its own TPM's nonce signed as if it were that
+ * of another host, which the operator sees named.
+ */
+static void test_approval_that_names_another_host_is_refused_by_the_tpm(void)
+{
+    g_autoptr(Store) store = store_new_operator("prime256v1");
+    g_autoptr(GBytes) request = begin(store, 0);
+    g_autoptr(VsmOperatorRequest) lie =
+        vsm_operator_request_decode(request, NULL);
+    g_autoptr(GBytes) contents = vsm_operator_contents(lie);
+    g_autoptr(GBytes) bytes = NULL;
+    g_autoptr(GBytes) signature = NULL;
+    g_autoptr(GBytes) raw = NULL;
+    g_autoptr(GError) error = NULL;
+    bool current;
+
+    g_free(lie->host);
+    lie->host = g_strdup("00112233445566778899aabbccddeeff");
+    bytes = vsm_operator_request_encode(lie, NULL);
+    signature = store_sign(store, bytes, "operator");
+    raw =
+        vsm_ecdsa_der_to_raw(VSM_CURVE_P256, g_bytes_get_data(signature, NULL),
+                             g_bytes_get_size(signature), NULL);
+    assert_finish_refused(store, signature, VSM_ERROR_SIGNATURE);
+    g_assert_false(
+        vsm_tpm_approve_finish(store->host->tpm, contents, raw, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_SIGNATURE);
+    g_assert_nonnull(strstr(error->message, "TPM refuses"));
+    approved_states(store, &current);
+    g_assert_false(current);
+}
+
+/* The PolicyRef of another host is not what the index's policy wants. */
+static void test_index_takes_the_approvals_of_its_host_alone(void)
+{
+    g_autoptr(Store) store = store_new_operator("prime256v1");
+    g_autoptr(GBytes) request = begin(store, 0);
+    g_autoptr(VsmOperatorRequest) lie =
+        vsm_operator_request_decode(request, NULL);
+    g_autoptr(GBytes) contents = vsm_operator_contents(lie);
+    VsmTpm *tpm = store->host->tpm;
+    g_autoptr(GBytes) bytes = NULL;
+    g_autoptr(GBytes) signature = NULL;
+    g_autoptr(GBytes) raw = NULL;
+    g_autoptr(GError) error = NULL;
+    bool current;
+
+    g_free(lie->host);
+    lie->host = g_strdup("00112233445566778899aabbccddeeff");
+    bytes = vsm_operator_request_encode(lie, NULL);
+    signature = store_sign(store, bytes, "operator");
+    raw =
+        vsm_ecdsa_der_to_raw(VSM_CURVE_P256, g_bytes_get_data(signature, NULL),
+                             g_bytes_get_size(signature), NULL);
+    g_bytes_unref(tpm->approval_ref); /* a host that lies to its TPM, too */
+    tpm->approval_ref = vsm_tpm_approval_ref(lie->host);
+    g_assert_false(vsm_tpm_approve_finish(tpm, contents, raw, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_TPM);
+    g_bytes_unref(tpm->approval_ref);
+    tpm->approval_ref = vsm_tpm_approval_ref(store->host->id);
+    approved_states(store, &current);
+    g_assert_false(current);
+}
+
 static void test_frozen_host_says_why_it_refuses(void)
 {
     g_autoptr(Store) store = store_new();
@@ -612,6 +677,10 @@ int main(int argc, char **argv)
     ADD("another-key-is-refused", another_key_is_refused);
     ADD("approval-of-another-host-is-refused",
         approval_of_another_host_is_refused);
+    ADD("approval-that-names-another-host-is-refused-by-the-tpm",
+        approval_that_names_another_host_is_refused_by_the_tpm);
+    ADD("index-takes-the-approvals-of-its-host-alone",
+        index_takes_the_approvals_of_its_host_alone);
     ADD("frozen-host-says-why-it-refuses", frozen_host_says_why_it_refuses);
     ADD("one-request-waits-at-a-time", one_request_waits_at_a_time);
     ADD("snapshots-are-served-while-a-request-waits",

@@ -108,9 +108,9 @@ static void test_requests_have_their_known_answers(void)
     g_autoptr(GBytes) reseal = encode(reseal_request());
     g_autoptr(GBytes) adopt = encode(adopt_request());
 
-    assert_fixture("operator-approve-v1.bin", approve);
-    assert_fixture("operator-reseal-v1.bin", reseal);
-    assert_fixture("operator-adopt-v1.bin", adopt);
+    assert_fixture("operator-approve-v2.bin", approve);
+    assert_fixture("operator-reseal-v2.bin", reseal);
+    assert_fixture("operator-adopt-v2.bin", adopt);
 }
 
 static void test_approved_states_have_their_known_answer(void)
@@ -139,18 +139,21 @@ static void test_approved_states_have_their_known_answer(void)
                      4);
 }
 
-/* TPM 2.0 Part 3, TPM2_PolicySigned: nonceTPM, expiration, cpHash. */
-static void test_an_approval_signs_nonce_expiration_and_command(void)
+/* TPM 2.0 Part 3, TPM2_PolicySigned: nonceTPM, expiration, cpHash, policyRef.
+ */
+static void test_an_approval_signs_nonce_command_and_host(void)
 {
     static const guint8 head[] = {0, 0, 0x01, 0x37}; /* TPM_CC_NV_Write */
     static const guint8 size_be[] = {0, 34};
     static const guint8 offset_be[] = {0, 0};
+    static const char host[] = "\0\016VSM-APPROVAL-1\0\040" HOST;
     g_autoptr(VsmOperatorRequest) request = approve_request(1);
     g_autoptr(GBytes) bytes = encode(approve_request(1));
     g_autoptr(GBytes) contents = vsm_operator_contents(request);
     g_autoptr(GBytes) message = NULL;
     g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
-    guint8 expected[32 + 4 + 32] = {0};
+    g_autoptr(GChecksum) ref = g_checksum_new(G_CHECKSUM_SHA256);
+    guint8 expected[32 + 4 + 32 + 32] = {0};
     gsize hash_bytes = 32;
 
     g_assert_true(vsm_operator_to_sign(bytes, &message, NULL));
@@ -163,6 +166,8 @@ static void test_an_approval_signs_nonce_expiration_and_command(void)
     g_checksum_update(sum, g_bytes_get_data(contents, NULL), 34);
     g_checksum_update(sum, offset_be, sizeof(offset_be));
     g_checksum_get_digest(sum, expected + 36, &hash_bytes);
+    g_checksum_update(ref, (const guint8 *)host, sizeof(host) - 1);
+    g_checksum_get_digest(ref, expected + 68, &hash_bytes);
     g_assert_cmpmem(expected, sizeof(expected), g_bytes_get_data(message, NULL),
                     g_bytes_get_size(message));
 }
@@ -227,10 +232,10 @@ static void test_every_flipped_byte_changes_what_is_signed(void)
         flipped = g_bytes_new(copy, size);
         if (vsm_operator_to_sign(flipped, &other, NULL) &&
             g_bytes_equal(message, other)) {
-            told++; /* the host's id and the time: notes to the operator */
+            told++; /* the time: a note to the operator */
         }
     }
-    g_assert_cmpuint(told, <=, 32 + 8);
+    g_assert_cmpuint(told, <=, 8);
 }
 
 static void test_most_snapshots_fit_into_a_request(void)
@@ -263,8 +268,8 @@ int main(int argc, char **argv)
     ADD("requests-have-their-known-answers", requests_have_their_known_answers);
     ADD("approved-states-have-their-known-answer",
         approved_states_have_their_known_answer);
-    ADD("an-approval-signs-nonce-expiration-and-command",
-        an_approval_signs_nonce_expiration_and_command);
+    ADD("an-approval-signs-nonce-command-and-host",
+        an_approval_signs_nonce_command_and_host);
     ADD("other-acts-sign-the-request-itself",
         other_acts_sign_the_request_itself);
     ADD("requests-that-mean-nothing-are-refused",

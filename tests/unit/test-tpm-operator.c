@@ -37,18 +37,20 @@ static Host *host_with_operator(void)
     return host;
 }
 
-/* The operator signs SHA-256(nonceTPM || expiration 0). */
+/* The operator signs SHA-256(nonceTPM || expiration 0 || policyRef). */
 static TPMT_SIGNATURE operator_signs(Host *host, const TPM2B_NONCE *nonce)
 {
     TPMT_SIGNATURE signature = {.sigAlg = TPM2_ALG_ECDSA};
     TPMS_SIGNATURE_ECC *ecdsa = &signature.signature.ecdsa;
-    guint8 message[64 + 4] = {0};
+    guint8 message[64 + 4 + 32] = {0};
     g_autoptr(GBytes) to_sign = NULL;
     g_autoptr(GBytes) der = NULL;
     g_autoptr(GBytes) raw = NULL;
 
     memcpy(message, nonce->buffer, nonce->size);
-    to_sign = g_bytes_new(message, nonce->size + 4);
+    memcpy(message + nonce->size + 4,
+           g_bytes_get_data(host->tpm->approval_ref, NULL), 32);
+    to_sign = g_bytes_new(message, nonce->size + 4 + 32);
     swtpm_put(host->swtpm, "to-sign", to_sign);
     g_free(swtpm_tool(host->swtpm,
                       "openssl dgst -sha256 -sign key.pem -out sig to-sign"));
@@ -72,7 +74,7 @@ static TSS2_RC policy_signed(Host *host, ESYS_TR policy)
     g_autofree TPMT_TK_AUTH *ticket = NULL;
     g_auto(VsmTpmHandle) key = VSM_TPM_NO_HANDLE;
     TPM2B_DIGEST no_cp_hash = {0};
-    TPM2B_NONCE no_ref = {0};
+    TPM2B_NONCE ref = {.size = 32};
     TPM2B_PUBLIC public;
     TPMT_SIGNATURE signature;
     ESYS_TR tr;
@@ -85,9 +87,10 @@ static TSS2_RC policy_signed(Host *host, ESYS_TR policy)
                     ==, 0);
     key = vsm_tpm_handle(host->tpm, tr);
     g_assert_cmphex(Esys_TRSess_GetNonceTPM(esys, policy, &nonce), ==, 0);
+    memcpy(ref.buffer, g_bytes_get_data(host->tpm->approval_ref, NULL), 32);
     signature = operator_signs(host, nonce);
     return Esys_PolicySigned(esys, key.tr, policy, ESYS_TR_NONE, ESYS_TR_NONE,
-                             ESYS_TR_NONE, nonce, &no_cp_hash, &no_ref, 0,
+                             ESYS_TR_NONE, nonce, &no_cp_hash, &ref, 0,
                              &signature, &timeout, &ticket);
 }
 
@@ -257,7 +260,8 @@ static void test_owner_cannot_approve(void)
     assert_boot_accepted(host, s);
     g_assert_true(
         vsm_tpm_public_name(host->keys->operator_public, &operator_name, NULL));
-    template = vsm_tpm_template_boot(host->keys->boot_index, operator_name);
+    template = vsm_tpm_template_boot(host->keys->boot_index, operator_name,
+                                     host->tpm->approval_ref);
     g_assert_cmphex(Esys_NV_UndefineSpace(esys, ESYS_TR_RH_OWNER,
                                           host->tpm->fixed[VSM_TPM_BOOT_INDEX],
                                           ESYS_TR_PASSWORD, ESYS_TR_NONE,
