@@ -31,22 +31,11 @@ static bool names(const VsmOperatorRequest *request,
 {
     VsmDigest config;
 
-    if (request->op != VSM_OPERATOR_RESEAL ||
-        strcmp(request->vm, metadata->vm_uuid) ||
-        !vsm_sha384(metadata->config, strlen(metadata->config), &config,
-                    NULL) ||
-        !vsm_digest_equal(&request->config, &config) ||
-        !vsm_digest_equal(&request->hypervisor, &metadata->hypervisor)) {
-        return false;
-    }
-    for (guint i = 0; i < request->snapshots->len; i++) {
-        if (!strcmp(
-                g_array_index(request->snapshots, VsmOperatorSnapshot, i).id,
-                metadata->id)) {
-            return true;
-        }
-    }
-    return false;
+    return vsm_operator_reseals(request, metadata->vm_uuid, metadata->id) &&
+           vsm_sha384(metadata->config, strlen(metadata->config), &config,
+                      NULL) &&
+           vsm_digest_equal(&request->config, &config) &&
+           vsm_digest_equal(&request->hypervisor, &metadata->hypervisor);
 }
 
 bool vsm_reseal_check(VsmHost *host,

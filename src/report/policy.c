@@ -10,6 +10,7 @@
 #include "base/codec.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "crypto/keys.h"
 #include "report/json.h"
 #include "tpm/structures.h"
 
@@ -33,6 +34,7 @@ static const VsmJsonMember policy_table[] = {
     {"hypervisors", VSM_JSON_LIST, true},
     {"configs", VSM_JSON_LIST, true},
     {"baseline", VSM_JSON_LIST, true},
+    {"operators", VSM_JSON_LIST, true},
 };
 
 static const VsmJsonMember baseline_table[] = {
@@ -148,6 +150,30 @@ static bool read_baseline(const json_t *json, GPtrArray **ret, GError **error)
     return true;
 }
 
+static bool read_operators(const json_t *json, GPtrArray **ret, GError **error)
+{
+    const json_t *list = json_object_get(json, "operators");
+    size_t i;
+    json_t *value;
+
+    if (!list) {
+        return true;
+    }
+    *ret = g_ptr_array_new_with_free_func((GDestroyNotify)vsm_key_free);
+    json_array_foreach(list, i, value)
+    {
+        const char *pem = json_string_value(value);
+        VsmKey *key = pem ? vsm_key_new_pem(pem, strlen(pem), NULL) : NULL;
+
+        if (!key) {
+            return bad(error, "operators is a list of public EC keys (P-256, "
+                              "P-384), each a text in PEM form");
+        }
+        g_ptr_array_add(*ret, key);
+    }
+    return true;
+}
+
 /* A word that is not known would otherwise refuse, or allow, too much. */
 static bool
 read_scope(const json_t *json, VsmReportPolicy *policy, GError **error)
@@ -208,7 +234,8 @@ VsmReportPolicy *vsm_report_policy_load(const char *json, GError **error)
         !read_pcrs(file, &policy->pcrs, error) ||
         !read_digests(file, "hypervisors", &policy->hypervisors, error) ||
         !read_digests(file, "configs", &policy->configs, error) ||
-        !read_baseline(file, &policy->baseline, error)) {
+        !read_baseline(file, &policy->baseline, error) ||
+        !read_operators(file, &policy->operators, error)) {
         return NULL;
     }
     return g_steal_pointer(&policy);
@@ -224,5 +251,6 @@ void vsm_report_policy_free(VsmReportPolicy *policy)
     g_clear_pointer(&policy->hypervisors, g_array_unref);
     g_clear_pointer(&policy->configs, g_array_unref);
     g_clear_pointer(&policy->baseline, g_ptr_array_unref);
+    g_clear_pointer(&policy->operators, g_ptr_array_unref);
     g_free(policy);
 }

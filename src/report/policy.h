@@ -27,6 +27,8 @@ typedef struct {
  * @pcrs: bit mask; the quote must cover these and PCR 23
  * @hypervisors, @configs: of VsmDigest; NULL: any
  * @baseline: of VsmBaseline; NULL: any snapshot
+ * @operators: of VsmKey: who may have resealed a snapshot; NULL: whom its host
+ *             takes for its operator
  */
 struct _VsmReportPolicy {
     guint64 max_age_s, max_ahead_s;
@@ -37,7 +39,7 @@ struct _VsmReportPolicy {
     char *scope, *profile;
     guint32 pcrs;
     GArray *hypervisors, *configs;
-    GPtrArray *baseline;
+    GPtrArray *baseline, *operators;
 };
 
 G_END_DECLS

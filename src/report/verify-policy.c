@@ -10,6 +10,7 @@
 
 #include "core/masks.h"
 #include "crypto/hash.h"
+#include "report/verify-reseal.h"
 
 static bool refuse(GError **error, VsmError code, const char *what)
 {
@@ -271,6 +272,7 @@ bool vsm_verify_policy(const VsmClaims *claims,
     return check_boot_covered(claims, policy, error) &&
            check_attester(claims, entry, policy, error) &&
            check_strength(claims, policy, error) &&
+           vsm_verify_reseal(claims, policy, error) &&
            check_runtime(claims, policy, error) &&
            check_masked(claims, error) && check_lists(claims, policy, error);
 }

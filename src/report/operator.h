@@ -56,6 +56,13 @@ VsmOperatorRequest *vsm_operator_request_new(VsmOperatorOp op,
 void vsm_operator_request_free(VsmOperatorRequest *request);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmOperatorRequest, vsm_operator_request_free)
 
+const char *vsm_operator_op_name(VsmOperatorOp op);
+
+/* Whether it is a reseal of that snapshot of that VM. */
+bool vsm_operator_reseals(const VsmOperatorRequest *request,
+                          const char *vm,
+                          const char *id);
+
 /* INVALID (what decode would refuse), LIMIT. */
 GBytes *vsm_operator_request_encode(const VsmOperatorRequest *request,
                                     GError **error);
@@ -79,3 +86,10 @@ bool vsm_operator_check(GBytes *operator_public,
                         GBytes *signature,
                         GBytes **ret_raw,
                         GError **error);
+
+/* The same with the key itself.  Errors: SIGNATURE, FORMAT. */
+bool vsm_operator_check_key(const VsmKey *key,
+                            GBytes *request,
+                            GBytes *signature,
+                            GBytes **ret_raw,
+                            GError **error);
