@@ -3,14 +3,18 @@
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import ctypes
+import hashlib
+import json
 import os
 import pathlib
 import shutil
+import subprocess
+import uuid
 
 import pytest
 
 from test_daemon_isolation import executable_files, map_executable
-from vsmtest import peer, wait, wire
+from vsmtest import paths, peer, wait, wire
 from vsmtest.host import Host, refused, served
 
 pytestmark = [
@@ -65,6 +69,56 @@ def test_daemon_of_its_own_user_serves_vms_of_another(hosts):
               (wire.vm(name), 2, "tag:one", bytes(16), None, None))
     good.call(peer.ask, wire.ABORT)
     good.call(peer.ask, wire.REMOVE, (snapshot,))
+
+
+class Qemu:
+    """A QEMU of that user, which registers itself as the VM; over QMP."""
+
+    def __init__(self, host, user, name):
+        words = [paths.vsmctl(), "vm", "register", name,
+                 f"--daemon={host.daemon.admin}", "--pid"]
+        qemu = ["setpriv", f"--reuid={user}", f"--regid={user}",
+                "--clear-groups", paths.qemu(), "-machine", "none",
+                "-nodefaults", "-no-user-config", "-display", "none",
+                "-uuid", name, "-qmp", "stdio", "-object",
+                "vm-snapshot-manager,id=vsm0,"
+                f"attester=unix:{host.daemon.socket}"]
+        self.process = subprocess.Popen(
+            ["sh", "-c", " ".join(words) + ' $$ && exec "$@"', "sh", *qemu],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert "QMP" in json.loads(self.process.stdout.readline())
+        self.command("qmp_capabilities")
+
+    def command(self, name):
+        self.process.stdin.write(json.dumps({"execute": name}) + "\n")
+        self.process.stdin.flush()
+        while True:
+            answer = json.loads(self.process.stdout.readline())
+            if "event" not in answer:
+                return answer["return"]
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def test_qemu_of_another_user_is_measured(hosts):
+    """It closes its memory, and the daemon is neither root nor its user."""
+    host = hosts()
+    name = str(uuid.uuid4())
+    qemu = Qemu(host, VM_USER, name)
+    try:
+        pid = qemu.process.pid
+        assert set(status_of(pid)["Uid"].split()) == {str(VM_USER)}
+        assert os.stat(f"/proc/{pid}/maps").st_uid == 0     # not dumpable
+        status = json.dumps(qemu.command("query-vsm"))
+        digests = sorted({hashlib.sha384(
+            pathlib.Path(path).read_bytes()).digest()
+            for path in executable_files(pid)})
+        assert hashlib.sha384(b"".join(digests)).hexdigest() in status
+        assert host.admin.status()[1][name]["connected"]
+    finally:
+        qemu.end()
 
 
 def test_replaced_library_of_another_users_vm(hosts):
