@@ -39,6 +39,7 @@ G_BEGIN_DECLS
 #define VSM_KIND_NESTED "nested"
 #define VSM_KIND_SMM "smm"
 #define VSM_KIND_FOREIGN_ROOT "foreign-root"
+#define VSM_KIND_TRUNCATED "truncated"
 #define VSM_KIND_TRACED_FUNCTION "traced-function"
 #define VSM_KIND_STATIC_CALL "static-call"
 #define VSM_KIND_JUMP_LABEL "jump-label"
@@ -66,8 +67,12 @@ typedef struct {
 /**
  * VsmX86Regs: registers of one vCPU, whole and unmasked
  * @smbase: 0 where the hypervisor has none
- * @parked: waits for INIT or a start-up IPI, and executes nothing; no other
- *          register is looked at then
+ * @cpl: 0 to 3
+ * @parked: waits for a start-up IPI, and nothing less than that makes it
+ *          execute anything; no other register is looked at then.  A vCPU that
+ *          is merely halted is not: an interrupt has it run
+ * @a20_masked: bit 20 of the addresses that it puts out is zero, so memory is
+ *              not where the tables say
  * @smm: in system management mode: CR3 and the rest are not the kernel's
  * @nested: runs a guest of its own at the stop (QEMU: HF_GUEST_MASK)
  */
@@ -75,9 +80,10 @@ typedef struct {
     guint64 cr0, cr3, cr4, efer;
     guint64 star, lstar, cstar, fmask;
     guint64 sysenter_cs, sysenter_esp, sysenter_eip;
-    guint64 pat, smbase;
+    guint64 pat, smbase, rip;
     VsmX86Table idtr, gdtr, ldtr, tr;
-    bool parked, smm, nested;
+    guint8 cpl;
+    bool parked, smm, nested, a20_masked;
 } VsmX86Regs;
 
 /**
@@ -121,6 +127,8 @@ typedef struct {
  * VsmScopeStats: what a capture did; the same for the same input
  * @hashed_bytes: pages that were hashed
  * @table_pages: page-table pages that were read
+ * @steps: entries of tables that were visited, and the like; far below the
+ *         limit of a capture in a healthy guest
  * @leaves: mappings of the kernel's half, a large page counted as one
  * @roots: root tables that the census found
  * @witnesses: jump-label sites that the sealed read-only memory proves
@@ -129,7 +137,7 @@ typedef struct {
 typedef struct {
     guint64 hashed_bytes;
     guint table_pages, roots, witnesses, in_flight;
-    guint64 leaves;
+    guint64 leaves, steps;
 } VsmScopeStats;
 
 /**

@@ -84,6 +84,11 @@
 
 /* Runtime scope.  A Linux guest has 130 tables, 6500 pages, 9000 sites. */
 #define VSM_WALK_TABLES_MAX (1u << 20) /* tables of one walk: 4 GiB of them */
+/* Table entries that one capture may visit: a healthy guest of 256 MiB visits
+   a million, its page tables 4 times each; the limit is a second's work. */
+#define VSM_SCOPE_WORK_MIN (1ull << 26)
+#define VSM_SCOPE_WORK_PAGE 32u /* more for each page of RAM */
+#define VSM_SCOPE_WORK_MAX (1ull << 31)
 #define VSM_SCOPE_PAGES_MAX (1u << 16) /* sealed pages: 256 MiB */
 #define VSM_SCOPE_WITNESSES_MAX (1u << 17) /* 32 bytes each */
 #define VSM_SCOPE_FACTS_MAX 4096u /* 40 bytes each; the rest is counted */

@@ -44,6 +44,8 @@ static VsmX86Regs registers(CPUX86State *env, CPUState *cs)
         .gdtr = table(&env->gdt),
         .ldtr = table(&env->ldt),
         .tr = table(&env->tr),
+        .rip = env->eip,
+        .cpl = env->hflags & HF_CPL_MASK,
         .parked = is_parked(env, cs),
         .smm = env->hflags & HF_SMM_MASK,
         .nested = env->hflags & HF_GUEST_MASK,

@@ -5,20 +5,14 @@
  */
 #include "runtime/capture.h"
 
-/* Frames from @first to @last, both inclusive, in bytes. */
-typedef struct {
-    guint64 first, last;
-} Frames;
-
 typedef struct {
     VsmCapture *capture;
-    GArray *frames; /* of Frames, ascending and disjoint */
     bool low; /* in a process's own half */
 } Looking;
 
 static int by_first(gconstpointer a, gconstpointer b)
 {
-    const Frames *x = a, *y = b;
+    const VsmFrames *x = a, *y = b;
 
     return x->first < y->first ? -1 : x->first > y->first;
 }
@@ -27,8 +21,8 @@ static void add_frames(GArray *frames, const VsmScope *scope)
 {
     for (guint i = 0; scope && i < scope->runs->len; i++) {
         const VsmScopeRun *run = vsm_scope_run(scope, i);
-        Frames next = {run->pa,
-                       run->pa + (guint64)run->pages * VSM_PAGE_BYTES - 1};
+        VsmFrames next = {run->pa,
+                          run->pa + (guint64)run->pages * VSM_PAGE_BYTES - 1};
 
         if (run->perms & VSM_RUN_HASHED &&
             run->scope_class != VSM_CLASS_FIRMWARE) {
@@ -37,19 +31,19 @@ static void add_frames(GArray *frames, const VsmScope *scope)
     }
 }
 
-static GArray *sealed_frames(const VsmCapture *capture)
+void vsm_capture_frames(VsmCapture *capture)
 {
-    g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(Frames));
-    GArray *frames = g_array_new(FALSE, FALSE, sizeof(Frames));
+    g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(VsmFrames));
+    GArray *frames = capture->frames;
 
     add_frames(all, capture->scope);
     add_frames(all, capture->sealed);
     g_array_sort(all, by_first);
     for (guint i = 0; i < all->len; i++) {
-        const Frames *next = &g_array_index(all, Frames, i);
-        Frames *last = frames->len
-                           ? &g_array_index(frames, Frames, frames->len - 1)
-                           : NULL;
+        const VsmFrames *next = &g_array_index(all, VsmFrames, i);
+        VsmFrames *last =
+            frames->len ? &g_array_index(frames, VsmFrames, frames->len - 1)
+                        : NULL;
 
         if (last && next->first <= last->last + 1) {
             last->last = MAX(last->last, next->last);
@@ -57,7 +51,6 @@ static GArray *sealed_frames(const VsmCapture *capture)
             g_array_append_val(frames, *next);
         }
     }
-    return frames;
 }
 
 static guint first_above(const GArray *frames, guint64 pa)
@@ -67,7 +60,7 @@ static guint first_above(const GArray *frames, guint64 pa)
     while (low < high) {
         guint middle = low + (high - low) / 2;
 
-        if (g_array_index(frames, Frames, middle).last < pa) {
+        if (g_array_index(frames, VsmFrames, middle).last < pa) {
             low = middle + 1;
         } else {
             high = middle;
@@ -120,16 +113,17 @@ static void add_alias(const Looking *looking,
 static void look_at_leaf(gpointer opaque, const VsmLeaf *leaf)
 {
     const Looking *looking = opaque;
+    const GArray *all = looking->capture->frames;
     guint64 end = leaf->pa + (leaf->bytes - 1);
 
     if (!(leaf->perms & VSM_PERM_WRITE)) {
         return;
     }
-    for (guint i = first_above(looking->frames, leaf->pa);
-         i < looking->frames->len; i++) {
-        const Frames *frames = &g_array_index(looking->frames, Frames, i);
+    for (guint i = first_above(all, leaf->pa); i < all->len; i++) {
+        const VsmFrames *frames = &g_array_index(all, VsmFrames, i);
 
-        if (frames->first > end) {
+        if (frames->first > end ||
+            !vsm_budget_take(&looking->capture->budget, 1)) {
             break;
         }
         add_alias(looking, leaf, MAX(frames->first, leaf->pa),
@@ -137,10 +131,16 @@ static void look_at_leaf(gpointer opaque, const VsmLeaf *leaf)
     }
 }
 
+void vsm_capture_alias_leaf(VsmCapture *capture, const VsmLeaf *leaf)
+{
+    Looking looking = {capture, false};
+
+    look_at_leaf(&looking, leaf);
+}
+
 void vsm_capture_aliases(VsmCapture *capture)
 {
-    g_autoptr(GArray) frames = sealed_frames(capture);
-    Looking looking = {capture, frames, false};
+    Looking looking = {capture, false};
     g_autoptr(VsmWalk) kernel =
         vsm_walk_new(&capture->paging, look_at_leaf, NULL, &looking);
     g_autoptr(VsmWalk) low =
@@ -157,6 +157,9 @@ void vsm_capture_aliases(VsmCapture *capture)
         if (loaded->user) {
             vsm_walk_range(low, loaded->user, 0, VSM_KERNEL_HALF - 1);
         }
+    }
+    if (vsm_walk_is_truncated(kernel) || vsm_walk_is_truncated(low)) {
+        vsm_capture_truncated(capture, VSM_CLASS_ALIAS);
     }
     capture->stats.table_pages +=
         vsm_walk_tables(kernel) + vsm_walk_tables(low);

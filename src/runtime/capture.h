@@ -17,6 +17,10 @@ typedef struct {
     guint64 root; /* of the kernel, as the first running vCPU has it */
     GArray *cr3s; /* of VsmLoadedRoot, one for each vCPU that runs */
     GArray *leaves; /* of VsmLeaf: what classes.c looks at */
+    GArray *frames; /* of VsmFrames: all that is sealed, ascending, disjoint */
+    VsmWalk *slots; /* below the LDT slots of all roots */
+    guint slot_vcpu; /* whose root it is at; 0: one in memory */
+    VsmBudget budget; /* of all walks and look-ups */
     VsmScopeStats stats;
 } VsmCapture;
 
@@ -39,7 +43,13 @@ void vsm_capture_tables(VsmCapture *capture);
 
 /* roots.c: finds the kernel's root; false with @ret_reason: no paging yet. */
 bool vsm_capture_find_root(VsmCapture *capture, char **ret_reason);
-void vsm_capture_loaded_roots(VsmCapture *capture);
+void vsm_capture_loaded_roots(VsmCapture *capture); /* after the frames */
+
+/* What was not seen because a limit was reached, of @scope_class. */
+void vsm_capture_truncated(VsmCapture *capture, VsmScopeClass scope_class);
+
+/* The last step: of the budget, and of what lies below the LDT slots. */
+void vsm_capture_check_budget(VsmCapture *capture);
 
 /* census.c: all roots in memory; CRYPTO never, the pool's errors. */
 bool vsm_capture_census(VsmCapture *capture, GError **error);
@@ -51,8 +61,17 @@ void vsm_capture_compare_root(VsmCapture *capture, guint64 root, guint vcpu);
 bool vsm_capture_classes(VsmCapture *capture, char **ret_reason);
 bool vsm_capture_firmware(VsmCapture *capture, GError **error);
 
+/* Frames from @first to @last, both inclusive, in bytes. */
+typedef struct {
+    guint64 first, last;
+} VsmFrames;
+
 /* aliases.c: writable mappings of sealed frames. */
+void vsm_capture_frames(VsmCapture *capture); /* after classes and firmware */
 void vsm_capture_aliases(VsmCapture *capture);
+
+/* The same of one mapping beside the kernel's half of the main root. */
+void vsm_capture_alias_leaf(VsmCapture *capture, const VsmLeaf *leaf);
 
 /* witness.c */
 void vsm_capture_witnesses(VsmCapture *capture);

@@ -139,9 +139,6 @@ static void walk_low_halves(Collecting *to, VsmWalk *walk)
             vsm_walk_range(walk, loaded->user, 0, VSM_KERNEL_HALF - 1);
         }
     }
-    if (vsm_walk_is_truncated(walk)) {
-        add_fact(to, VSM_FACT_TRUNCATED, 0, 0);
-    }
 }
 
 static void walk_all(VsmCapture *capture)
@@ -154,10 +151,11 @@ static void walk_all(VsmCapture *capture)
 
     vsm_walk_range(kernel, capture->root, VSM_KERNEL_HALF,
                    VSM_TABLE_ENTRIES - 1);
-    if (to.truncated || vsm_walk_is_truncated(kernel)) {
-        add_fact(&to, VSM_FACT_TRUNCATED, IMAGE_FIRST, capture->root);
-    }
     walk_low_halves(&to, low);
+    if (to.truncated || vsm_walk_is_truncated(kernel) ||
+        vsm_walk_is_truncated(low)) {
+        vsm_capture_truncated(capture, VSM_CLASS_EXEC);
+    }
     capture->stats.table_pages +=
         vsm_walk_tables(kernel) + vsm_walk_tables(low);
 }

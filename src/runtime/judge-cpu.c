@@ -189,27 +189,51 @@ static bool has_fact(const VsmScope *scope, const VsmFact *fact)
     return false;
 }
 
+static void add_fact(VsmJudgement *judgement, const VsmFact *fact)
+{
+    VsmFinding *finding;
+
+    if (fact->kind == VSM_FACT_A20 && fact->vcpu) {
+        add_register(judgement, fact->vcpu - 1, "A20", 1, 0);
+        return;
+    }
+    finding =
+        vsm_judge_finding(vsm_fact_kind_name(fact->kind), fact->scope_class);
+    finding->offset = fact->va;
+    finding->bytes = fact->bytes;
+    finding->address = fact->pa;
+    finding->vcpu = fact->vcpu;
+    if (fact->value) {
+        finding->measured = vsm_judge_number(fact->value, 8);
+    }
+    vsm_judge_add(judgement, finding);
+}
+
+/* Comes first: much of what else is found may follow from it. */
+void vsm_judge_truncated(VsmJudgement *judgement)
+{
+    const GArray *facts = judgement->measured->facts;
+
+    for (guint i = 0; i < facts->len; i++) {
+        const VsmFact *fact = &g_array_index(facts, VsmFact, i);
+
+        if (fact->kind == VSM_FACT_TRUNCATED) {
+            add_fact(judgement, fact);
+        }
+    }
+}
+
 void vsm_judge_facts(VsmJudgement *judgement)
 {
     const GArray *facts = judgement->measured->facts;
 
     for (guint i = 0; i < facts->len; i++) {
         const VsmFact *fact = &g_array_index(facts, VsmFact, i);
-        VsmFinding *finding;
 
-        if (has_fact(judgement->sealed, fact)) {
-            continue;
+        if (fact->kind != VSM_FACT_TRUNCATED &&
+            !has_fact(judgement->sealed, fact)) {
+            add_fact(judgement, fact);
         }
-        finding = vsm_judge_finding(vsm_fact_kind_name(fact->kind),
-                                    fact->scope_class);
-        finding->offset = fact->va;
-        finding->bytes = fact->bytes;
-        finding->address = fact->pa;
-        finding->vcpu = fact->vcpu;
-        if (fact->value) {
-            finding->measured = vsm_judge_number(fact->value, 8);
-        }
-        vsm_judge_add(judgement, finding);
     }
     judgement->verdict->findings_left_out +=
         judgement->measured->facts_left_out;

@@ -56,6 +56,7 @@ static bool judge(VsmJudgement *judgement, GError **error)
 {
     VsmVerdict *verdict = judgement->verdict;
 
+    vsm_judge_truncated(judgement);
     vsm_judge_registers(judgement);
     vsm_judge_tables(judgement);
     vsm_judge_root(judgement);

@@ -27,6 +27,7 @@ bool vsm_judge_pages(VsmJudgement *judgement, GError **error);
 void vsm_judge_registers(VsmJudgement *judgement);
 void vsm_judge_tables(VsmJudgement *judgement);
 void vsm_judge_root(VsmJudgement *judgement);
+void vsm_judge_truncated(VsmJudgement *judgement);
 void vsm_judge_facts(VsmJudgement *judgement);
 
 /* judge-sites.c: jump labels. */

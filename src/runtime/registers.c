@@ -83,6 +83,10 @@ void vsm_capture_registers(VsmCapture *capture)
             fact.kind = VSM_FACT_SMM;
             vsm_scope_add_fact(capture->scope, &fact);
         }
+        if (regs->a20_masked) {
+            fact.kind = VSM_FACT_A20;
+            vsm_scope_add_fact(capture->scope, &fact);
+        }
     }
 }
 

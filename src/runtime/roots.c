@@ -21,29 +21,54 @@ static bool runs(const VsmX86Regs *regs)
     return !regs->parked && (regs->cr0 & CR0_PG) && (regs->efer & EFER_LMA);
 }
 
-static guint kernel_entries(const VsmGuest *guest, guint64 root)
+/*
+ * Present entries of the kernel's half; with a sealed root only those that it
+ * has.
+ */
+static guint kernel_entries(const VsmCapture *capture, guint64 root)
 {
-    const guint8 *page = vsm_memory_page(guest, root);
+    const guint8 *page = vsm_memory_page(capture->guest, root);
+    const GArray *sealed = capture->sealed ? capture->sealed->root : NULL;
     guint n = 0;
 
     for (guint i = VSM_KERNEL_HALF; page && i < VSM_TABLE_ENTRIES; i++) {
-        n += vsm_memory_u64(page, i) & ENTRY_PRESENT;
+        guint64 entry = vsm_memory_u64(page, i) & ~ENTRY_ACCESSED_DIRTY;
+        guint at = i - VSM_KERNEL_HALF;
+
+        n += (entry & ENTRY_PRESENT) &&
+             (!sealed || (at < sealed->len &&
+                          entry == g_array_index(sealed, guint64, at)));
     }
     return n;
 }
 
+static bool
+maps_alike(const VsmPaging *paging, guint64 a, guint64 b, guint64 va)
+{
+    VsmLeaf x, y;
+
+    return vsm_walk_find(paging, a, va, &x) &&
+           vsm_walk_find(paging, b, va, &y) &&
+           x.pa + (va - x.va) == y.pa + (va - y.va);
+}
+
 /*
  * Under KPTI a vCPU in user mode is on the second page of a pair, which maps
- * little of the kernel.  The first page then has more; without KPTI the page
- * before a root is a page like any other.
+ * little of the kernel.  The first page then has more.  Without KPTI the page
+ * before a root is anything: it has nothing of a sealed root, and does not map
+ * the IDT as the root does.
  */
-static VsmLoadedRoot load_root(const VsmGuest *guest, guint vcpu, guint64 cr3)
+static VsmLoadedRoot
+load_root(const VsmCapture *capture, guint vcpu, const VsmX86Regs *regs)
 {
-    VsmLoadedRoot loaded = {vcpu, cr3 & CR3_ADDRESS, 0};
+    VsmLoadedRoot loaded = {vcpu, regs->cr3 & CR3_ADDRESS, 0};
     guint64 first = loaded.kernel & ~CR3_KPTI_USER;
 
     if (first != loaded.kernel &&
-        kernel_entries(guest, first) > kernel_entries(guest, loaded.kernel)) {
+        kernel_entries(capture, first) >
+            kernel_entries(capture, loaded.kernel) &&
+        (capture->sealed ||
+         maps_alike(&capture->paging, first, loaded.kernel, regs->idtr.base))) {
         loaded.user = loaded.kernel;
         loaded.kernel = first;
     }
@@ -73,10 +98,12 @@ bool vsm_capture_find_root(VsmCapture *capture, char **ret_reason)
         if (!runs(regs)) {
             continue;
         }
-        loaded = load_root(guest, i + 1, regs->cr3);
         if (capture->cr3s->len == 0) {
             capture->paging.levels = regs->cr4 & CR4_LA57 ? 5 : 4;
             capture->paging.nx = regs->efer & EFER_NXE;
+        }
+        loaded = load_root(capture, i + 1, regs);
+        if (capture->cr3s->len == 0) {
             capture->root = loaded.kernel;
         }
         g_array_append_val(capture->cr3s, loaded);
@@ -108,30 +135,41 @@ static void add_fact(VsmCapture *capture,
     vsm_scope_add_fact(capture->scope, &fact);
 }
 
-typedef struct {
-    VsmCapture *capture;
-    guint vcpu;
-    guint64 root; /* the kernel's root to compare with */
-} Below;
+void vsm_capture_truncated(VsmCapture *capture, VsmScopeClass scope_class)
+{
+    const GArray *facts = capture->scope->facts;
+    VsmFact fact = {.kind = VSM_FACT_TRUNCATED, .scope_class = scope_class};
 
-/* Below the LDT slot nothing may be executable. */
+    for (guint i = 0; i < facts->len; i++) {
+        const VsmFact *other = &g_array_index(facts, VsmFact, i);
+
+        if (other->kind == fact.kind && other->scope_class == scope_class) {
+            return;
+        }
+    }
+    vsm_scope_add_fact(capture->scope, &fact);
+}
+
+/* Below the LDT slot nothing may be executable, or lead to a sealed frame. */
 static void check_slot_leaf(gpointer opaque, const VsmLeaf *leaf)
 {
-    Below *below = opaque;
+    VsmCapture *capture = opaque;
 
     if (leaf->perms & VSM_PERM_EXEC) {
-        add_fact(below->capture, VSM_FACT_NEW_EXEC, leaf->va, leaf->pa,
-                 leaf->perms, below->vcpu);
+        add_fact(capture, VSM_FACT_NEW_EXEC, leaf->va, leaf->pa, leaf->perms,
+                 capture->slot_vcpu);
     }
+    vsm_capture_alias_leaf(capture, leaf);
 }
 
 static void check_slot(VsmCapture *capture, guint64 root, guint vcpu)
 {
-    Below below = {capture, vcpu, root};
-    g_autoptr(VsmWalk) walk =
-        vsm_walk_new(&capture->paging, check_slot_leaf, NULL, &below);
-
-    vsm_walk_range(walk, root, VSM_LDT_SLOT, VSM_LDT_SLOT);
+    if (!capture->slots) {
+        capture->slots =
+            vsm_walk_new(&capture->paging, check_slot_leaf, NULL, capture);
+    }
+    capture->slot_vcpu = vcpu;
+    vsm_walk_range(capture->slots, root, VSM_LDT_SLOT, VSM_LDT_SLOT);
 }
 
 /*
@@ -144,6 +182,9 @@ void vsm_capture_compare_root(VsmCapture *capture, guint64 root, guint vcpu)
 
     if (!page) {
         add_fact(capture, VSM_FACT_FOREIGN_ROOT, 0, root, 0, vcpu);
+        return;
+    }
+    if (!vsm_budget_take(&capture->budget, VSM_KERNEL_HALF)) {
         return;
     }
     for (guint i = VSM_KERNEL_HALF; i < VSM_TABLE_ENTRIES; i++) {
@@ -163,21 +204,28 @@ void vsm_capture_compare_root(VsmCapture *capture, guint64 root, guint vcpu)
     }
 }
 
+typedef struct {
+    VsmCapture *capture;
+    const VsmLoadedRoot *loaded;
+} Below;
+
 /* What the user's root of KPTI maps, the kernel's maps the same way. */
 static void check_user_leaf(gpointer opaque, const VsmLeaf *leaf)
 {
-    Below *below = opaque;
+    const Below *below = opaque;
+    const VsmPaging *paging = &below->capture->paging;
     guint64 va = leaf->va;
     guint64 end = leaf->va + (leaf->bytes - 1);
 
     while (va <= end) {
         VsmLeaf kernel;
 
-        if (!vsm_walk_find(&below->capture->paging, below->root, va, &kernel) ||
+        if (!vsm_walk_find(paging, below->loaded->kernel, va, &kernel) ||
             kernel.pa + (va - kernel.va) != leaf->pa + (va - leaf->va) ||
             (leaf->perms & ~kernel.perms)) {
             add_fact(below->capture, VSM_FACT_FOREIGN_ROOT, va,
-                     leaf->pa + (va - leaf->va), leaf->perms, below->vcpu);
+                     leaf->pa + (va - leaf->va), leaf->perms,
+                     below->loaded->vcpu);
             return;
         }
         if (kernel.va + (kernel.bytes - 1) >= end) {
@@ -187,13 +235,60 @@ static void check_user_leaf(gpointer opaque, const VsmLeaf *leaf)
     }
 }
 
+/*
+ * A table that both roots share at one address may be another's at the next:
+ * none is taken as seen.  Whole entries that are equal need no walk.
+ */
 static void check_user_root(VsmCapture *capture, const VsmLoadedRoot *loaded)
 {
-    Below below = {capture, loaded->vcpu, loaded->kernel};
+    Below below = {capture, loaded};
+    const guint8 *user = vsm_memory_page(capture->guest, loaded->user);
+    const guint8 *kernel = vsm_memory_page(capture->guest, loaded->kernel);
     g_autoptr(VsmWalk) walk =
         vsm_walk_new(&capture->paging, check_user_leaf, NULL, &below);
 
-    vsm_walk_range(walk, loaded->user, VSM_KERNEL_HALF, VSM_TABLE_ENTRIES - 1);
+    vsm_walk_enter_each(walk);
+    for (guint i = VSM_KERNEL_HALF; user && i < VSM_TABLE_ENTRIES; i++) {
+        guint64 entry = vsm_memory_u64(user, i);
+
+        if ((entry & ENTRY_PRESENT) &&
+            ((entry ^ vsm_memory_u64(kernel, i)) & ~ENTRY_ACCESSED_DIRTY)) {
+            vsm_walk_range(walk, loaded->user, i, i);
+        }
+    }
+    if (!user || vsm_walk_is_truncated(walk)) {
+        vsm_capture_truncated(capture, VSM_CLASS_ROOTS);
+    }
+    capture->stats.table_pages += vsm_walk_tables(walk);
+}
+
+static bool is_text_frame(const VsmScope *scope, guint64 pa)
+{
+    for (guint i = 0; i < scope->runs->len; i++) {
+        const VsmScopeRun *run = vsm_scope_run(scope, i);
+
+        if (run->scope_class == VSM_CLASS_TEXT && pa >= run->pa &&
+            (pa - run->pa) / VSM_PAGE_BYTES < run->pages) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * The user's root is for user mode, and for the way in and out of it, which is
+ * part of the kernel's text; older kernels map that part once more.
+ */
+static bool may_be_on_user_root(const VsmCapture *capture,
+                                const VsmLoadedRoot *loaded)
+{
+    const VsmX86Regs *regs = &capture->guest->vcpus[loaded->vcpu - 1];
+    VsmLeaf leaf;
+
+    return regs->cpl == 3 ||
+           (vsm_walk_find(&capture->paging, loaded->kernel, regs->rip, &leaf) &&
+            is_text_frame(capture->sealed ? capture->sealed : capture->scope,
+                          leaf.pa + (regs->rip - leaf.va)));
 }
 
 void vsm_capture_loaded_roots(VsmCapture *capture)
@@ -203,8 +298,23 @@ void vsm_capture_loaded_roots(VsmCapture *capture)
             &g_array_index(capture->cr3s, VsmLoadedRoot, i);
 
         vsm_capture_compare_root(capture, loaded->kernel, loaded->vcpu);
-        if (loaded->user) {
-            check_user_root(capture, loaded);
+        if (!loaded->user) {
+            continue;
         }
+        check_user_root(capture, loaded);
+        if (!may_be_on_user_root(capture, loaded)) {
+            vsm_capture_compare_root(capture, loaded->user, loaded->vcpu);
+        }
+    }
+}
+
+void vsm_capture_check_budget(VsmCapture *capture)
+{
+    if (vsm_budget_is_spent(&capture->budget) ||
+        (capture->slots && vsm_walk_is_truncated(capture->slots))) {
+        vsm_capture_truncated(capture, VSM_CLASS_ROOTS);
+    }
+    if (capture->slots) {
+        capture->stats.table_pages += vsm_walk_tables(capture->slots);
     }
 }

@@ -35,7 +35,8 @@ const char *vsm_fact_kind_name(guint8 kind)
         [VSM_FACT_NESTED] = VSM_KIND_NESTED,
         [VSM_FACT_SMM] = VSM_KIND_SMM,
         [VSM_FACT_IN_FLIGHT] = VSM_KIND_PATCH_IN_FLIGHT,
-        [VSM_FACT_TRUNCATED] = VSM_KIND_NEW_EXEC,
+        [VSM_FACT_TRUNCATED] = VSM_KIND_TRUNCATED,
+        [VSM_FACT_A20] = VSM_KIND_REGISTER,
     };
 
     return kind < G_N_ELEMENTS(names) ? names[kind] : NULL;

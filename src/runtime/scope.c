@@ -6,6 +6,7 @@
 #include <string.h>
 #include <vsm/error.h>
 
+#include "base/limits.h"
 #include "runtime/capture.h"
 #include "runtime/memory.h"
 
@@ -25,6 +26,9 @@ static bool check_registers(const VsmGuest *guest, char **ret_reason)
     for (guint i = 0; i < guest->n_vcpus; i++) {
         const VsmX86Regs *regs = &guest->vcpus[i];
 
+        if (regs->a20_masked) {
+            return unready(ret_reason, i, "masks address line A20");
+        }
         if (regs->parked) {
             continue;
         }
@@ -78,7 +82,8 @@ static bool settle_facts(VsmCapture *capture, char **ret_reason)
 
         if (fact.kind == VSM_FACT_TRUNCATED) {
             *ret_reason = g_strdup("the guest maps more executable pages or "
-                                   "page tables than the limits allow");
+                                   "page tables than the limits allow, or "
+                                   "has tables outside of its memory");
             return false;
         }
         if (fact.kind != VSM_FACT_IN_FLIGHT) {
@@ -104,17 +109,30 @@ static bool run(VsmCapture *capture, char **ret_reason, GError **error)
     if (!capture->sealed && !check_registers(capture->guest, ret_reason)) {
         return false;
     }
-    vsm_capture_loaded_roots(capture);
     if (!vsm_capture_classes(capture, ret_reason) ||
         !vsm_capture_firmware(capture, error)) {
         return false;
     }
+    vsm_capture_frames(capture);
+    vsm_capture_loaded_roots(capture);
     vsm_capture_witnesses(capture);
     vsm_capture_tables(capture);
     vsm_capture_aliases(capture);
-    return vsm_capture_pages(capture, error) &&
-           vsm_capture_census(capture, error) &&
-           settle_facts(capture, ret_reason);
+    if (!vsm_capture_pages(capture, error) ||
+        !vsm_capture_census(capture, error)) {
+        return false;
+    }
+    vsm_capture_check_budget(capture);
+    return settle_facts(capture, ret_reason);
+}
+
+/* Far more than any healthy guest needs; bounded whatever its size. */
+static guint64 work_max(const VsmGuest *guest)
+{
+    guint64 pages = vsm_memory_pages(guest);
+
+    return MIN(VSM_SCOPE_WORK_MIN + pages * VSM_SCOPE_WORK_PAGE,
+               VSM_SCOPE_WORK_MAX);
 }
 
 bool vsm_scope_capture(const VsmGuest *guest,
@@ -129,15 +147,18 @@ bool vsm_scope_capture(const VsmGuest *guest,
     g_autoptr(VsmScope) scope = vsm_scope_new();
     g_autoptr(GArray) cr3s = g_array_new(FALSE, TRUE, sizeof(VsmLoadedRoot));
     g_autoptr(GArray) leaves = g_array_new(FALSE, TRUE, sizeof(VsmLeaf));
+    g_autoptr(GArray) frames = g_array_new(FALSE, TRUE, sizeof(VsmFrames));
     g_autoptr(GError) why = NULL;
     g_autoptr(GBytes) document = NULL;
     g_autofree char *reason = NULL;
     VsmCapture capture = {.guest = guest,
                           .pool = pool,
                           .scope = scope,
-                          .paging = {guest, 4, false},
+                          .paging = {guest, &capture.budget, 4, false},
                           .cr3s = cr3s,
-                          .leaves = leaves};
+                          .leaves = leaves,
+                          .frames = frames};
+    bool ok;
 
     if (!vsm_memory_check(guest, error)) {
         return false;
@@ -149,7 +170,10 @@ bool vsm_scope_capture(const VsmGuest *guest,
         }
         capture.sealed = before;
     }
-    if (run(&capture, &reason, &why)) {
+    capture.budget.max = work_max(guest);
+    ok = run(&capture, &reason, &why);
+    vsm_walk_free(capture.slots);
+    if (ok) {
         document = vsm_scope_encode(scope, error);
         if (!document) {
             return false;
@@ -160,6 +184,7 @@ bool vsm_scope_capture(const VsmGuest *guest,
     }
     *ret = g_steal_pointer(&document);
     *ret_reason = g_steal_pointer(&reason);
+    capture.stats.steps = capture.budget.used;
     if (ret_stats) {
         *ret_stats = capture.stats;
     }

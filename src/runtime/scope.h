@@ -73,7 +73,8 @@ typedef enum {
     VSM_FACT_NESTED = 5,
     VSM_FACT_SMM = 6,
     VSM_FACT_IN_FLIGHT = 7, /* the kernel's own writable alias of a patch */
-    VSM_FACT_TRUNCATED = 8, /* more tables or pages than the limits allow */
+    VSM_FACT_TRUNCATED = 8, /* a limit was reached: not all was seen */
+    VSM_FACT_A20 = 9, /* bit 20 of physical addresses is masked */
 } VsmFactKind;
 
 const char *vsm_fact_kind_name(guint8 kind); /* VSM_KIND_*; NULL: unknown */

@@ -2,8 +2,8 @@
  * x86 page tables, 4 and 5 levels: what they map, with effective permissions.
  *
  * A hostile guest builds tables that contain themselves, or a million of them:
- * each is entered once at each level and with each set of permissions, and all
- * count against one budget.
+ * each is entered once at each level and with each set of permissions, unless
+ * the walk's question depends on the address; and all count against a budget.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -29,6 +29,7 @@ struct _VsmWalk {
     gpointer opaque;
     GHashTable *visited; /* table, level, permissions → 1, or 2: executable */
     guint tables, tables_max;
+    bool each; /* nothing is remembered as visited */
     bool truncated;
 };
 
@@ -152,29 +153,40 @@ walk_entry(VsmWalk *walk, guint64 entry, guint level, guint64 va, guint8 perms)
     return walk_table(walk, pa, level - 1, va, perms);
 }
 
+/* The table's page, if it may be entered. */
+static const guint8 *enter(VsmWalk *walk, guint64 pa)
+{
+    const guint8 *page = vsm_memory_page(walk->paging.guest, pa);
+
+    /* The CPU would read a table from a device, too. */
+    if (!page || walk->tables >= walk->tables_max ||
+        !vsm_budget_take(walk->paging.budget, VSM_TABLE_ENTRIES)) {
+        walk->truncated = true;
+        return NULL;
+    }
+    walk->tables++;
+    return page;
+}
+
 static bool
 walk_table(VsmWalk *walk, guint64 pa, guint level, guint64 va, guint8 perms)
 {
-    const guint8 *page = vsm_memory_page(walk->paging.guest, pa);
     gpointer key = visit_key(pa, level, perms);
+    const guint8 *page;
     guint before;
     bool executable = false;
 
-    if (!page) {
-        return false;
-    }
     before = GPOINTER_TO_UINT(g_hash_table_lookup(walk->visited, key));
-    if (before) {
+    if (before && !walk->each) {
         if (before == 2 && walk->repeat) {
             walk->repeat(walk->opaque, va, pa);
         }
         return before == 2;
     }
-    if (walk->tables >= walk->tables_max) {
-        walk->truncated = true;
+    page = enter(walk, pa);
+    if (!page) {
         return false;
     }
-    walk->tables++;
     g_hash_table_insert(walk->visited, key, GUINT_TO_POINTER(1));
     for (guint i = 0; i < VSM_TABLE_ENTRIES; i++) {
         executable |=
@@ -187,12 +199,21 @@ walk_table(VsmWalk *walk, guint64 pa, guint level, guint64 va, guint8 perms)
     return executable;
 }
 
+void vsm_walk_enter_each(VsmWalk *walk)
+{
+    walk->each = true;
+}
+
 void vsm_walk_range(VsmWalk *walk, guint64 root, guint first, guint last)
 {
     const guint8 *page = vsm_memory_page(walk->paging.guest, root);
     guint level = walk->paging.levels;
 
     if (!page) {
+        return;
+    }
+    if (!vsm_budget_take(walk->paging.budget, last - first + 1)) {
+        walk->truncated = true;
         return;
     }
     walk->tables++;
@@ -228,7 +249,8 @@ bool vsm_walk_find(const VsmPaging *paging,
     guint8 perms = ALL_PERMS;
     guint64 pa = root;
 
-    if (sign_extend(paging, va) != va) {
+    if (sign_extend(paging, va) != va ||
+        !vsm_budget_take(paging->budget, paging->levels)) {
         return false;
     }
     for (guint level = paging->levels; level > 0; level--) {

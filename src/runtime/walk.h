@@ -23,9 +23,34 @@ typedef struct {
     guint8 perms;
 } VsmLeaf;
 
+/*
+ * What one capture may do with tables: entries that it visits, and other steps
+ * of that size.  A hostile guest uses it up, and then there is no match.
+ */
+typedef struct {
+    guint64 used, max;
+} VsmBudget;
+
+/* false: it is used up, and stays so. */
+static inline bool vsm_budget_take(VsmBudget *budget, guint64 steps)
+{
+    if (budget->max - budget->used < steps) {
+        budget->used = budget->max;
+        return false;
+    }
+    budget->used += steps;
+    return true;
+}
+
+static inline bool vsm_budget_is_spent(const VsmBudget *budget)
+{
+    return budget->used == budget->max;
+}
+
 /* How a guest's tables are to be read. */
 typedef struct {
     const VsmGuest *guest;
+    VsmBudget *budget; /* borrowed; of all that is read with this */
     guint levels; /* 4 or 5 */
     bool nx; /* EFER.NXE: else bit 63 is reserved */
 } VsmPaging;
@@ -47,21 +72,35 @@ typedef void (*VsmRepeatFunc)(gpointer opaque, guint64 va, guint64 pa);
  * @paging: copied
  * @repeat: (nullable)
  *
- * One budget of tables for all that is walked with it: no more than the guest
- * has pages, and VSM_WALK_TABLES_MAX.
+ * One limit of tables for all that is walked with it, beside @paging's budget:
+ * no more than the guest has pages, and VSM_WALK_TABLES_MAX.
  */
 VsmWalk *vsm_walk_new(const VsmPaging *paging,
                       VsmLeafFunc leaf,
                       VsmRepeatFunc repeat,
                       gpointer opaque);
 
-/* Below entries @first to @last of the table at @root. */
+/*
+ * From now on tables are entered each time that they are met: for a question
+ * whose answer depends on the address.  The budget alone bounds the walk.
+ */
+void vsm_walk_enter_each(VsmWalk *walk);
+
+/*
+ * Below entries @first to @last of the table at @root; nothing if that is not
+ * in memory, which its caller finds out.
+ */
 void vsm_walk_range(VsmWalk *walk, guint64 root, guint first, guint last);
 guint vsm_walk_tables(const VsmWalk *walk); /* entered so far */
-bool vsm_walk_is_truncated(const VsmWalk *walk); /* the budget was used up */
+
+/* Something was not seen: a budget was used up, or a table is not in memory. */
+bool vsm_walk_is_truncated(const VsmWalk *walk);
 void vsm_walk_free(VsmWalk *walk);
 
-/* Where @va is mapped by the table at @root; @ret covers it. */
+/*
+ * Where @va is mapped by the table at @root; @ret covers it.  False too when
+ * the budget is used up.
+ */
 bool vsm_walk_find(const VsmPaging *paging,
                    guint64 root,
                    guint64 va,

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "../unit/fake-kernel.h"
+#include "base/limits.h"
 #include "runtime/scope.h"
 
 #define CHANGES_MAX 64
@@ -83,6 +84,7 @@ static void change(const guint8 *bytes)
         kernel->vcpus[bytes[3] % FAKE_VCPUS].cr3 = other;
         break;
     case 12:
+        kernel->vcpus[bytes[3] % FAKE_VCPUS].cpl = bytes[2] & 3;
         kernel->vcpus[bytes[3] % FAKE_VCPUS].cr4 ^= 0x1000; /* LA57 */
         break;
     default:
@@ -97,14 +99,18 @@ static void capture(GBytes *with)
     g_autoptr(GBytes) document = NULL;
     g_autoptr(VsmVerdict) verdict = NULL;
     g_autofree char *reason = NULL;
+    guint pages = (FAKE_RAM_BYTES + FAKE_ROM_BYTES) / VSM_PAGE_BYTES;
     VsmScopeStats stats;
 
     g_assert_true(vsm_scope_capture(&kernel->guest, pool, with, &document,
                                     &reason, &stats, &error));
     g_assert_no_error(error);
     g_assert_true(!document == !!reason);
-    /* kernel, low, and the two for aliases: each no more than RAM has pages */
-    g_assert_cmpuint(stats.table_pages, <=, 5 * FAKE_RAM_BYTES / 4096);
+    /* kernel and low, the two for aliases, LDT slots, a user's root for each
+     * vCPU: each no more than RAM has pages, and the roots */
+    g_assert_cmpuint(stats.table_pages, <=, 8 * pages);
+    g_assert_cmpuint(stats.steps, <=,
+                     VSM_SCOPE_WORK_MIN + VSM_SCOPE_WORK_PAGE * pages);
     if (document && with) {
         g_assert_true(vsm_scope_judge(with, document, NULL, &verdict, &error));
         g_assert_no_error(error);

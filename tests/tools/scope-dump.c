@@ -58,6 +58,8 @@ static VsmX86Regs vcpu(const char *text)
         .cr3 = number(text, "CR3="),
         .cr4 = number(text, "CR4="),
         .efer = number(text, "EFER="),
+        .rip = number(text, "RIP="),
+        .cpl = number(text, "CPL="),
         .idtr = table(text, "IDT=", false),
         .gdtr = table(text, "GDT=", false),
         .ldtr = table(text, "LDT=", true),
@@ -222,9 +224,11 @@ int main(int argc, char **argv)
         fail("own document", error);
     }
     printf("hashed %" G_GUINT64_FORMAT " tables %u leaves %" G_GUINT64_FORMAT
-           " roots %u sites %u in-flight %u document %zu\n",
+           " roots %u sites %u in-flight %u steps %" G_GUINT64_FORMAT
+           " document %zu\n",
            stats.hashed_bytes, stats.table_pages, stats.leaves, stats.roots,
-           stats.witnesses, stats.in_flight, g_bytes_get_size(document));
+           stats.witnesses, stats.in_flight, stats.steps,
+           g_bytes_get_size(document));
     print_scope(scope);
     if (sealed) {
         print_verdict(sealed, document, argc > 4 ? argv[4] : NULL);

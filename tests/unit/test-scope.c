@@ -7,60 +7,8 @@
 #include <string.h>
 #include <vsm/error.h>
 
-#include "fake-kernel.h"
 #include "runtime/scope.h"
-
-static VsmPool *pool;
-
-static GBytes *
-capture(const FakeKernel *kernel, GBytes *sealed, VsmScopeStats *stats)
-{
-    g_autoptr(GError) error = NULL;
-    g_autofree char *reason = NULL;
-    GBytes *document = NULL;
-    bool ok = vsm_scope_capture(&kernel->guest, pool, sealed, &document,
-                                &reason, stats, &error);
-
-    g_assert_no_error(error);
-    g_assert_true(ok);
-    g_assert_cmpstr(reason, ==, NULL);
-    return document;
-}
-
-static VsmVerdict *judge(GBytes *sealed, GBytes *measured, const char *profile)
-{
-    g_autoptr(GError) error = NULL;
-    VsmVerdict *verdict = NULL;
-
-    vsm_scope_judge(sealed, measured, profile, &verdict, &error);
-    g_assert_no_error(error);
-    return verdict;
-}
-
-static VsmVerdict *
-measure(const FakeKernel *kernel, GBytes *sealed, const char *profile)
-{
-    g_autoptr(GBytes) measured = capture(kernel, sealed, NULL);
-
-    return judge(sealed, measured, profile);
-}
-
-static const VsmFinding *finding(const VsmVerdict *verdict, guint i)
-{
-    return g_ptr_array_index(verdict->findings, i);
-}
-
-static void assert_match(const VsmVerdict *verdict)
-{
-    if (verdict->findings->len) {
-        const VsmFinding *first = finding(verdict, 0);
-
-        g_error("%s in %s at 0x%" G_GINT64_MODIFIER "x", first->kind,
-                first->where, first->offset);
-    }
-    g_assert_cmpuint(verdict->result, ==, VSM_RESULT_MATCH);
-    g_assert_cmpuint(verdict->findings_left_out, ==, 0);
-}
+#include "scope-fixture.h"
 
 /* The one thing that a case does to the guest. */
 typedef struct {
@@ -380,11 +328,13 @@ static void vcpu_offline(FakeKernel *kernel)
 static void in_user_mode(FakeKernel *kernel)
 {
     kernel->vcpus[0].cr3 = kernel->user_root;
+    kernel->vcpus[0].cpl = 3;
+    kernel->vcpus[0].rip = FAKE_USER;
 }
 
 static void user_root_differs(FakeKernel *kernel)
 {
-    kernel->vcpus[0].cr3 = kernel->user_root;
+    in_user_mode(kernel);
     *fake_entry(kernel, kernel->user_root, FAKE_IDT) =
         fake_frame(kernel) | FAKE_P | FAKE_NX;
 }
@@ -493,12 +443,12 @@ static void check_case(const VsmVerdict *verdict, const Case *c)
     const VsmFinding *first;
 
     if (!c->kind) {
-        assert_match(verdict);
+        scope_assert_match(verdict);
         return;
     }
     g_assert_cmpuint(verdict->result, ==, VSM_RESULT_MISMATCH);
     g_assert_cmpuint(verdict->findings->len, >, 0);
-    first = finding(verdict, 0);
+    first = scope_finding(verdict, 0);
     g_assert_cmpstr(first->kind, ==, c->kind);
     g_assert_cmpstr(vsm_scope_kind_intern(c->kind), ==, c->kind);
     g_assert_cmpstr(first->where, ==, c->where);
@@ -527,25 +477,25 @@ static void test_attack(gconstpointer data)
         g_autoptr(VsmVerdict) clean = NULL;
 
         kernel = fake_kernel_new(4);
-        sealed = capture(kernel, NULL, NULL);
-        clean = measure(kernel, sealed, NULL);
-        assert_match(clean);
+        sealed = scope_capture(kernel, NULL, NULL);
+        clean = scope_measure(kernel, sealed, NULL);
+        scope_assert_match(clean);
         fake_kernel_save(kernel);
     }
     next = kernel->next;
     c->attack(kernel);
-    attacked = measure(kernel, sealed, NULL);
+    attacked = scope_measure(kernel, sealed, NULL);
     check_case(attacked, c);
     fake_kernel_restore(kernel);
     kernel->next = next;
-    undone = measure(kernel, sealed, NULL);
-    assert_match(undone);
+    undone = scope_measure(kernel, sealed, NULL);
+    scope_assert_match(undone);
 }
 
 static void test_five_levels_find_the_same(void)
 {
     g_autoptr(FakeKernel) kernel = fake_kernel_new(5);
-    g_autoptr(GBytes) sealed = capture(kernel, NULL, NULL);
+    g_autoptr(GBytes) sealed = scope_capture(kernel, NULL, NULL);
 
     fake_kernel_save(kernel);
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -557,7 +507,7 @@ static void test_five_levels_find_the_same(void)
             continue; /* another address; too few entries to see it */
         }
         c.attack(kernel);
-        verdict = measure(kernel, sealed, NULL);
+        verdict = scope_measure(kernel, sealed, NULL);
         if (g_str_has_prefix(c.name, "direct-map")) {
             c.offset = FAKE_DIRECT_LA57 + 0x500000;
         } else if (g_str_has_prefix(c.name, "root-")) {
@@ -573,7 +523,7 @@ static void test_jump_labels_are_tolerated_and_listed(void)
 {
     g_autoptr(FakeKernel) kernel = fake_kernel_new(4);
     VsmScopeStats stats;
-    g_autoptr(GBytes) sealed = capture(kernel, NULL, &stats);
+    g_autoptr(GBytes) sealed = scope_capture(kernel, NULL, &stats);
     g_autoptr(VsmVerdict) standard = NULL;
     g_autoptr(VsmVerdict) strict = NULL;
 
@@ -582,17 +532,17 @@ static void test_jump_labels_are_tolerated_and_listed(void)
         fake_set_key(kernel, i, 1 + i);
         fake_patch(kernel, i, true);
     }
-    standard = measure(kernel, sealed, NULL);
-    assert_match(standard);
+    standard = scope_measure(kernel, sealed, NULL);
+    scope_assert_match(standard);
     g_assert_cmpuint(standard->tolerated->len, ==, FAKE_SITES - 1);
     g_assert_cmpstr(g_ptr_array_index(standard->tolerated, 0), ==,
                     "jump-label 0xffffffff81000100 nop");
     g_assert_cmpstr(g_ptr_array_index(standard->tolerated, 1), ==,
                     "jump-label 0xffffffff81000600 jump");
-    strict = measure(kernel, sealed, VSM_PROFILE_STRICT);
+    strict = scope_measure(kernel, sealed, VSM_PROFILE_STRICT);
     g_assert_cmpuint(strict->result, ==, VSM_RESULT_MISMATCH);
     g_assert_cmpuint(strict->findings->len, ==, FAKE_SITES - 1);
-    g_assert_cmpstr(finding(strict, 0)->kind, ==, VSM_KIND_JUMP_LABEL);
+    g_assert_cmpstr(scope_finding(strict, 0)->kind, ==, VSM_KIND_JUMP_LABEL);
     g_assert_cmpuint(strict->tolerated->len, ==, 0);
 }
 
@@ -600,7 +550,7 @@ static void test_jump_labels_are_tolerated_and_listed(void)
 static void test_patch_in_flight_is_never_a_match(void)
 {
     g_autoptr(FakeKernel) kernel = fake_kernel_new(4);
-    g_autoptr(GBytes) sealed = capture(kernel, NULL, NULL);
+    g_autoptr(GBytes) sealed = scope_capture(kernel, NULL, NULL);
     g_autoptr(VsmVerdict) other = NULL;
 
     fake_kernel_save(kernel);
@@ -610,9 +560,9 @@ static void test_patch_in_flight_is_never_a_match(void)
         fake_set_key(kernel, i, -1);
         fake_patch(kernel, i, true);
         *fake_at(kernel, fake_site(i)) = 0xcc;
-        verdict = measure(kernel, sealed, NULL);
+        verdict = scope_measure(kernel, sealed, NULL);
         g_assert_cmpuint(verdict->findings->len, ==, i == 11 ? 2 : 1);
-        g_assert_cmpstr(finding(verdict, 0)->kind, ==,
+        g_assert_cmpstr(scope_finding(verdict, 0)->kind, ==,
                         VSM_KIND_PATCH_IN_FLIGHT);
         g_assert_true(vsm_scope_may_retry(verdict) == (i != 11));
         fake_kernel_restore(kernel);
@@ -620,7 +570,7 @@ static void test_patch_in_flight_is_never_a_match(void)
     /* Any other finding beside it stands at once. */
     trap_at_site(kernel);
     text_byte(kernel);
-    other = measure(kernel, sealed, NULL);
+    other = scope_measure(kernel, sealed, NULL);
     g_assert_cmpuint(other->findings->len, ==, 2);
     g_assert_false(vsm_scope_may_retry(other));
 }
@@ -638,31 +588,31 @@ static void test_key_in_change_is_asked_again(void)
 
     fake_set_key(kernel, 2, 1);
     fake_patch(kernel, 2, true);
-    sealed = capture(kernel, NULL, NULL);
+    sealed = scope_capture(kernel, NULL, NULL);
     fake_kernel_save(kernel);
     fake_set_key(kernel, 2, 0);
-    standard = measure(kernel, sealed, VSM_PROFILE_STANDARD);
-    strict = measure(kernel, sealed, VSM_PROFILE_STRICT);
+    standard = scope_measure(kernel, sealed, VSM_PROFILE_STANDARD);
+    strict = scope_measure(kernel, sealed, VSM_PROFILE_STRICT);
     g_assert_cmpuint(standard->findings->len, ==, 1);
-    g_assert_cmpstr(finding(standard, 0)->kind, ==,
+    g_assert_cmpstr(scope_finding(standard, 0)->kind, ==,
                     VSM_KIND_JUMP_LABEL_INCONSISTENT);
     g_assert_true(vsm_scope_may_retry(standard));
     g_assert_true(vsm_scope_may_retry(strict));
     /* Any other finding beside it stands at once. */
     text_byte(kernel);
-    other = measure(kernel, sealed, NULL);
+    other = scope_measure(kernel, sealed, NULL);
     g_assert_cmpuint(other->findings->len, ==, 2);
     g_assert_false(vsm_scope_may_retry(other));
     /* A site may not change at all under strict, or if its key is fixed. */
     fake_kernel_restore(kernel);
     fake_patch(kernel, 2, false);
-    flipped = measure(kernel, sealed, VSM_PROFILE_STRICT);
-    g_assert_cmpstr(finding(flipped, 0)->kind, ==, VSM_KIND_JUMP_LABEL);
+    flipped = scope_measure(kernel, sealed, VSM_PROFILE_STRICT);
+    g_assert_cmpstr(scope_finding(flipped, 0)->kind, ==, VSM_KIND_JUMP_LABEL);
     g_assert_false(vsm_scope_may_retry(flipped));
     fake_kernel_restore(kernel);
     fake_patch(kernel, FAKE_SITES - 1, true);
-    fixed = measure(kernel, sealed, NULL);
-    g_assert_cmpstr(finding(fixed, 0)->kind, ==, VSM_KIND_JUMP_LABEL);
+    fixed = scope_measure(kernel, sealed, NULL);
+    g_assert_cmpstr(scope_finding(fixed, 0)->kind, ==, VSM_KIND_JUMP_LABEL);
     g_assert_false(vsm_scope_may_retry(fixed));
 }
 
@@ -675,34 +625,34 @@ static void test_sealed_in_flight_matches_later(void)
     VsmScopeStats stats;
 
     trap_at_site(kernel);
-    sealed = capture(kernel, NULL, &stats);
+    sealed = scope_capture(kernel, NULL, &stats);
     g_assert_cmpuint(stats.witnesses, ==, FAKE_SITES);
     g_assert_cmpuint(stats.in_flight, ==, 1);
     fake_patch(kernel, 2, true);
     fake_set_key(kernel, 2, 1);
-    verdict = measure(kernel, sealed, NULL);
-    assert_match(verdict);
+    verdict = scope_measure(kernel, sealed, NULL);
+    scope_assert_match(verdict);
     g_assert_cmpuint(verdict->tolerated->len, ==, 1);
 }
 
 static void test_jit_bytes_are_unattested_or_strict(void)
 {
     g_autoptr(FakeKernel) kernel = fake_kernel_new(4);
-    g_autoptr(GBytes) sealed = capture(kernel, NULL, NULL);
+    g_autoptr(GBytes) sealed = scope_capture(kernel, NULL, NULL);
     g_autoptr(VsmVerdict) standard = NULL;
     g_autoptr(VsmVerdict) strict = NULL;
 
     memset(fake_at(kernel, FAKE_JIT + 0x5000), 0x90, 0x2000);
-    standard = measure(kernel, sealed, VSM_PROFILE_STANDARD);
-    assert_match(standard);
+    standard = scope_measure(kernel, sealed, VSM_PROFILE_STANDARD);
+    scope_assert_match(standard);
     g_assert_cmpuint(standard->unattested->len, ==, 1);
     g_assert_cmpstr(g_ptr_array_index(standard->unattested, 0), ==,
                     "jit 0xffffffffc0200000 4 pages");
-    strict = measure(kernel, sealed, VSM_PROFILE_STRICT);
+    strict = scope_measure(kernel, sealed, VSM_PROFILE_STRICT);
     g_assert_cmpuint(strict->findings->len, ==, 1);
-    g_assert_cmpstr(finding(strict, 0)->kind, ==, VSM_KIND_JIT_BYTES);
-    g_assert_cmphex(finding(strict, 0)->offset, ==, FAKE_JIT + 0x5000);
-    g_assert_cmpuint(finding(strict, 0)->bytes, ==, 0x2000);
+    g_assert_cmpstr(scope_finding(strict, 0)->kind, ==, VSM_KIND_JIT_BYTES);
+    g_assert_cmphex(scope_finding(strict, 0)->offset, ==, FAKE_JIT + 0x5000);
+    g_assert_cmpuint(scope_finding(strict, 0)->bytes, ==, 0x2000);
 }
 
 static void no_paging(FakeKernel *kernel)
@@ -744,8 +694,8 @@ static void test_unready_guest_has_no_scope(void)
         g_autofree char *reason = NULL;
 
         unready[i].make(kernel);
-        g_assert_true(vsm_scope_capture(&kernel->guest, pool, NULL, &document,
-                                        &reason, NULL, &error));
+        g_assert_true(vsm_scope_capture(&kernel->guest, scope_pool, NULL,
+                                        &document, &reason, NULL, &error));
         g_assert_no_error(error);
         g_assert_null(document);
         g_assert_nonnull(strstr(reason, unready[i].reason));
@@ -756,8 +706,8 @@ static void test_unready_guest_has_no_scope(void)
 static void test_document_is_deterministic(void)
 {
     g_autoptr(FakeKernel) kernel = fake_kernel_new(4);
-    g_autoptr(GBytes) sealed = capture(kernel, NULL, NULL);
-    g_autoptr(GBytes) measured = capture(kernel, sealed, NULL);
+    g_autoptr(GBytes) sealed = scope_capture(kernel, NULL, NULL);
+    g_autoptr(GBytes) measured = scope_capture(kernel, sealed, NULL);
 
     g_assert_true(g_bytes_equal(sealed, measured));
     for (guint threads = 1; threads < 4; threads++) {
@@ -778,7 +728,7 @@ static void test_document_is_deterministic(void)
 static void test_classes_are_the_kernels_sections(void)
 {
     g_autoptr(FakeKernel) kernel = fake_kernel_new(4);
-    g_autoptr(GBytes) sealed = capture(kernel, NULL, NULL);
+    g_autoptr(GBytes) sealed = scope_capture(kernel, NULL, NULL);
     g_autoptr(VsmScope) scope = vsm_scope_decode(sealed, NULL);
     static const struct {
         guint64 va;
@@ -824,13 +774,13 @@ static void test_classes_are_the_kernels_sections(void)
 static void test_findings_are_capped_and_counted(void)
 {
     g_autoptr(FakeKernel) kernel = fake_kernel_new(4);
-    g_autoptr(GBytes) sealed = capture(kernel, NULL, NULL);
+    g_autoptr(GBytes) sealed = scope_capture(kernel, NULL, NULL);
     g_autoptr(VsmVerdict) verdict = NULL;
 
     for (guint i = 0; i < 700; i += 2) {
         *entry(kernel, fake_direct(kernel, 0x300000 + i * 0x1000)) &= ~FAKE_NX;
     }
-    verdict = measure(kernel, sealed, NULL);
+    verdict = scope_measure(kernel, sealed, NULL);
     g_assert_cmpuint(verdict->findings->len, ==, 256);
     g_assert_cmpuint(verdict->findings_left_out, ==, 350 - 256);
     g_assert_false(vsm_scope_may_retry(verdict));
@@ -880,7 +830,7 @@ static void test_explain_names_bytes_and_patches(void)
 
     memcpy(fake_at(kernel, FAKE_TEXT + 0x5010), nop5, 5);
     memcpy(fake_at(kernel, FAKE_TEXT + 0x5100), call, 5);
-    sealed = capture(kernel, NULL, NULL);
+    sealed = scope_capture(kernel, NULL, NULL);
     fake_kernel_save(kernel);
     memcpy(fake_at(kernel, FAKE_TEXT + 0x5010), call, 5);
     memcpy(fake_at(kernel, FAKE_TEXT + 0x5100), call2, 5);
@@ -888,9 +838,9 @@ static void test_explain_names_bytes_and_patches(void)
     fake_set_key(kernel, 1, 1); /* borne, on one of the pages */
     fake_patch(kernel, 1, true);
     *fake_at(kernel, FAKE_TEXT + 0x20) ^= 0x42;
-    verdict = measure(kernel, sealed, NULL);
+    verdict = scope_measure(kernel, sealed, NULL);
     g_assert_cmpuint(verdict->findings->len, ==, 2);
-    g_assert_cmpuint(finding(verdict, 1)->bytes, ==, 0x2000);
+    g_assert_cmpuint(scope_finding(verdict, 1)->bytes, ==, 0x2000);
 
     found = vsm_scope_explain(sealed, verdict->findings, page_before, page_now,
                               kernel, &left_out, NULL);
@@ -923,7 +873,7 @@ static void test_explain_names_bytes_and_patches(void)
 static void test_bad_input_is_refused(void)
 {
     g_autoptr(FakeKernel) kernel = fake_kernel_new(4);
-    g_autoptr(GBytes) sealed = capture(kernel, NULL, NULL);
+    g_autoptr(GBytes) sealed = scope_capture(kernel, NULL, NULL);
     g_autoptr(GBytes) junk = g_bytes_new("junk", 4);
     g_autoptr(GError) error = NULL;
     GBytes *document = NULL;
@@ -937,13 +887,13 @@ static void test_bad_input_is_refused(void)
     g_assert_false(vsm_scope_judge(sealed, junk, NULL, &verdict, &error));
     g_assert_error(error, VSM_ERROR, VSM_ERROR_FORMAT);
     g_clear_error(&error);
-    g_assert_false(vsm_scope_capture(&kernel->guest, pool, junk, &document,
-                                     &reason, NULL, &error));
+    g_assert_false(vsm_scope_capture(&kernel->guest, scope_pool, junk,
+                                     &document, &reason, NULL, &error));
     g_assert_error(error, VSM_ERROR, VSM_ERROR_FORMAT);
     g_clear_error(&error);
     kernel->memory[1].address = 0x1000; /* overlaps */
-    g_assert_false(vsm_scope_capture(&kernel->guest, pool, NULL, &document,
-                                     &reason, NULL, &error));
+    g_assert_false(vsm_scope_capture(&kernel->guest, scope_pool, NULL,
+                                     &document, &reason, NULL, &error));
     g_assert_error(error, VSM_ERROR, VSM_ERROR_INVALID);
     g_assert_null(verdict);
     g_assert_null(document);
@@ -956,7 +906,7 @@ int main(int argc, char **argv)
     int status;
 
     g_test_init(&argc, &argv, NULL);
-    pool = vsm_pool_new(2, VSM_HASH_BACKEND_AUTO, NULL);
+    scope_pool = vsm_pool_new(2, VSM_HASH_BACKEND_AUTO, NULL);
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *path =
             g_strconcat("/scope/case/", cases[i].name, NULL);
@@ -978,6 +928,6 @@ int main(int argc, char **argv)
     g_test_add_func("/scope/explain", test_explain_names_bytes_and_patches);
     g_test_add_func("/scope/bad-input", test_bad_input_is_refused);
     status = g_test_run();
-    vsm_pool_free(pool);
+    vsm_pool_free(scope_pool);
     return status;
 }
