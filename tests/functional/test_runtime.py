@@ -158,6 +158,60 @@ def test_no_execute_switched_off_is_caught(armed):
     assert again.result == "match", again.findings
 
 
+def test_masked_address_line_is_named(armed):
+    """By the port that pulls it: memory is no longer where the tables say."""
+    armed.stop()
+    old = int(armed.hmp("i /b 0x92").split("=")[1], 0)
+    assert old & 2
+    armed.hmp(f"o /b 0x92 {old & ~3}")
+    answer = armed.attest_runtime("clean")
+    armed.hmp(f"o /b 0x92 {old & ~1}")
+    again = armed.attest_runtime("clean")
+    armed.cont()
+    assert "cpu/A20" in {finding["where"] for finding in answer.findings}
+    assert again.result == "match", again.findings
+
+
+def halted(guest, vcpu):
+    """It is stopped in a halt; True then."""
+    guest.stop()
+    state = guest.hmp("info registers -a").split(f"CPU#{vcpu}")[1]
+    if "HLT=1" in state.split("CPU#")[0]:
+        return True
+    guest.cont()
+    return False
+
+
+def test_halted_vcpu_without_paging_is_no_offline_one(armed):
+    """An interrupt has it run whatever lies in memory.  By the gdb stub."""
+    wait.until("the second vCPU halts", lambda: halted(armed, 1), step=0.2)
+    gdb = armed.gdb()
+    old = gdb.read_register("cr0", thread=2)
+    gdb.write_register("cr0", old & ~(1 << 31), thread=2)
+    gdb.close()
+    answer = armed.attest_runtime("clean")
+    armed.rollback("clean")
+    armed.cont()
+    assert ("cpu/CR0", 1) in {(finding["where"], finding.get("vcpu"))
+                              for finding in answer.findings}, answer.findings
+
+
+def test_vcpu_that_was_never_started_is_offline(machines):
+    """Plugged in and left alone it harms nothing; started, it is named."""
+    guest = machines.new(vcpus="1,maxcpus=2")
+    guest.start()
+    [free] = [cpu for cpu in guest.qmp.command("query-hotpluggable-cpus")
+              if "qom-path" not in cpu]
+    guest.qmp.command("device_add", driver=free["type"], id="second",
+                      **free["props"])
+    guest.snapshot_save("clean")
+    answer = guest.attest_runtime("clean")
+    assert answer.result == "match", answer.findings
+    guest.serial.ask("sh echo 1 >/sys/devices/system/cpu/cpu1/online")
+    started = guest.attest_runtime("clean")
+    assert ("register", "cpu") in kinds(started), started.findings
+
+
 # Promise 4: said first in docs/runtime-scope.md
 @found_alike
 @pytest.mark.parametrize("attack", ["modprobe-path", "hidden-root", "cr0-wp"])
