@@ -84,8 +84,8 @@
 
 /* Runtime scope.  A Linux guest has 130 tables, 6500 pages, 9000 sites. */
 #define VSM_WALK_TABLES_MAX (1u << 20) /* tables of one walk: 4 GiB of them */
-/* Table entries that one capture may visit: a healthy guest of 256 MiB visits
-   a million, its page tables 4 times each; the limit is a second's work. */
+/* Table entries that one capture may visit: a Linux guest of 256 MiB has some
+   200,000, its page tables 4 times each; the limit takes less than a second. */
 #define VSM_SCOPE_WORK_MIN (1ull << 26)
 #define VSM_SCOPE_WORK_PAGE 32u /* more for each page of RAM */
 #define VSM_SCOPE_WORK_MAX (1ull << 31)
