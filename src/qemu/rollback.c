@@ -52,6 +52,19 @@ static bool runtime_matches(Rollback *r)
     return ok;
 }
 
+/*
+ * @before: the run state.  What ended a VM for good, and would refuse "cont",
+ * is undone by the load.
+ */
+static void run_on(Rollback *r, RunState before)
+{
+    if (runstate_needs_reset()) {
+        runstate_set(RUN_STATE_PAUSED); /* neither may become RUNNING */
+        before = RUN_STATE_PAUSED;
+    }
+    load_snapshot_resume(r->job->resume ? RUN_STATE_RUNNING : before);
+}
+
 static void rollback_load(void *opaque)
 {
     Rollback *r = opaque;
@@ -77,7 +90,7 @@ static void rollback_load(void *opaque)
         r->ok = runtime_matches(r);
     }
     if (r->ok) {
-        load_snapshot_resume(r->job->resume ? RUN_STATE_RUNNING : state);
+        run_on(r, state);
     }
 }
 

@@ -4,6 +4,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 """
 import pytest
 
+from vsmtest import proxy, wait
 from vsmtest.qmp import QmpError
 from vsmtest.vsm import Refused
 
@@ -39,6 +40,40 @@ def test_rollback_of_a_paused_vm_leaves_it_paused(guest):
     assert guest.status() == "paused"
     guest.cont()
     assert guest.serial.ask("memget") == "golden"
+
+
+def test_rollback_of_a_vm_that_shut_down_can_be_continued(machines, golden):
+    guest = machines.copy(golden, extra=("-no-shutdown",))
+    guest.start(loadvm="boot")
+    change(guest)
+    guest.serial.ask("off")
+    wait.until("the end", lambda: guest.status() == "shutdown", timeout=60)
+    assert guest.rollback("boot").result == "match"
+    assert guest.status() == "paused"
+    guest.cont()
+    assert guest.serial.ask("memget") == "golden"
+    assert guest.serial.ask("get") == "golden"
+
+
+def test_rollback_by_on_mismatch_of_a_vm_that_shut_down_meanwhile(machines):
+    """Somebody let it run, and it ended, while the rollback was checked."""
+    guest = machines.new(flavour="attack", memory_mib=192,
+                         options="on-mismatch=rollback",
+                         extra=("-no-shutdown", "-cpu", "max,la57=off"))
+    guest.start()
+    guest.snapshot_save("clean")
+    guest.serial.ask("attack rodata")
+    checking, go = guest.tpm.proxy.stall(proxy.UNSEAL, count=2)
+    assert guest.attest_runtime("clean").result == "mismatch"
+    assert checking.wait(30)
+    guest.cont()
+    guest.serial.ask("off")
+    wait.until("the end", lambda: guest.status() == "shutdown", timeout=60)
+    go.set()
+    guest.qmp.any_event(lambda event: event["event"] == "VSM_ROLLED_BACK",
+                        "rollback", 60)
+    wait.until("the guest runs", lambda: guest.status() == "running")
+    guest.serial.ask("ping")
 
 
 def test_rollback_twice_and_to_another_snapshot(guest):

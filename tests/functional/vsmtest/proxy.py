@@ -93,6 +93,20 @@ class Proxy:
         """
         self._actions[code, after] = [count, action]
 
+    def stall(self, code, count=1):
+        """The count-th command of that code waits.
+
+        Two events: that it came, and one to set to let it go on.
+        """
+        came, go = threading.Event(), threading.Event()
+
+        def wait():
+            came.set()
+            go.wait(120)
+
+        self.act(code, wait, count)
+        return came, go
+
     def _call(self, code, after):
         wanted = self._actions.get((code, after))
         if wanted:
