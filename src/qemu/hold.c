@@ -26,9 +26,16 @@ static int64_t now_ms(void)
 
 static void stop(VsmHold *hold)
 {
+    RunState asked;
+
     hold->m->hold = true;
     hold->stopped_ms = now_ms();
     vm_stop(RUN_STATE_PAUSED);
+    /* Of what was drained: the main loop would drop it, the VM is stopped.  */
+    if (qemu_vmstop_requested(&asked)) {
+        hold->stop_asked = true;
+        hold->asked = asked;
+    }
 }
 
 bool vsm_hold_take(VsmHold *hold, Error **errp)
@@ -68,11 +75,22 @@ bool vsm_hold_was_running(const VsmHold *hold)
 static void run_on(VsmHold *hold)
 {
     hold->m->hold = false;
-    if (vsm_hold_was_running(hold) && !hold->m->quitting &&
-        (runstate_check(RUN_STATE_PAUSED) ||
-         (hold->was_reset && runstate_check(RUN_STATE_PRELAUNCH)))) {
-        vm_resume(hold->state);
+    if (!vsm_hold_was_running(hold) || hold->m->quitting ||
+        (!runstate_check(RUN_STATE_PAUSED) &&
+         !(hold->was_reset && runstate_check(RUN_STATE_PRELAUNCH)))) {
+        return;
     }
+    if (!hold->stop_asked) {
+        vm_resume(hold->state);
+        return;
+    }
+    /*
+     * Such as for an I/O error under werror=stop.  Only a VM that runs can
+     * stop so; no vCPU runs meanwhile.
+     */
+    hold->stop_asked = false;
+    vm_prepare_start(false);
+    vm_stop(runstate_is_running() ? hold->asked : RUN_STATE_PAUSED);
 }
 
 /* Only a guest that would have run loses time.  */

@@ -17,6 +17,8 @@ typedef struct VsmHold {
     Error *blocker; /* of migrations; set while held */
     bool held;
     bool was_reset;
+    bool stop_asked; /* by a device meanwhile, for @asked */
+    RunState asked;
     bool counted; /* the pause is over, the VM may stay stopped all the same */
     int64_t stopped_ms;
     unsigned pause_ms; /* of a VM that ran; known once it runs on */

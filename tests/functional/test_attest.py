@@ -2,11 +2,13 @@
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
+import json
 import pathlib
 import time
 
 import pytest
 
+from vsmtest import wait
 from vsmtest.qmp import QmpError
 from vsmtest.vsm import Refused
 
@@ -175,6 +177,38 @@ def test_match_with_every_device(machines, machine):
     assert answer.result == "match", answer.findings
     guest.cont()
     guest.serial.ask("ping")
+
+
+# A disk that takes 1 KiB a second, and fails at its second 64 KiB
+SLOW_DISK = (
+    "-object", "throttle-group,id=slow,x-bps-write=1024",
+    "-blockdev", json.dumps({
+        "driver": "throttle", "node-name": "slow0", "throttle-group": "slow",
+        "file": {
+            "driver": "blkdebug",
+            "inject-error": [{"event": "none", "iotype": "write",
+                              "errno": 28, "sector": 128}],
+            "image": {"driver": "null-co", "size": 1 << 20,
+                      "read-zeroes": True}}}),
+    "-device", "virtio-blk-pci,drive=slow0,werror=stop")
+
+
+def test_stop_for_an_io_error_while_the_vm_is_held_is_not_lost(machines):
+    """Holding the VM drains the disk, where the write that waits fails."""
+    guest = machines.new(extra=SLOW_DISK).start()
+    guest.snapshot_save("one")
+    guest.serial.ask("sh (dd if=/dev/zero of=/dev/vdb bs=64k count=2 "
+                     "oflag=direct >/dev/null 2>&1 &)")
+
+    def waits():
+        words = guest.serial.ask("sh cat /sys/block/vdb/stat").split()
+        return words[4] == "1" and words[8] == "1"      # done, in flight
+
+    wait.until("the second write to wait", waits)
+    assert guest.status() == "running"
+    guest.attest("one")
+    wait.until("the guest stops for it",
+               lambda: guest.status() == "io-error", timeout=10)
 
 
 # Refused by policy, before the VM is paused
