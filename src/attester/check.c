@@ -284,10 +284,16 @@ bool vsm_check_page_place(VsmCheck *check,
                           GError **error)
 {
     guint64 offset = G_MAXUINT64, body;
+    g_autoptr(GError) why = NULL;
     guint index;
 
-    if (!check->stored && !fetch(check, error)) {
+    if (!check->stored && !fetch(check, &why)) {
         g_clear_pointer(&check->stored, vsm_stored_free);
+        /* "No such page" is said of a page, not of what could not be read. */
+        if (g_error_matches(why, VSM_ERROR, VSM_ERROR_NOT_FOUND)) {
+            why->code = VSM_ERROR_STORE;
+        }
+        g_propagate_error(error, g_steal_pointer(&why));
         return false;
     }
     if (!find_page(check, idstr, page, &index)) {

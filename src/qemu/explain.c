@@ -101,9 +101,17 @@ static bool place_worker(void *opaque, GError **error)
     g_hash_table_iter_init(&iter, e->pages);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         Page *page = value;
+        GError *why = NULL;
 
         page->placed = vsm_check_page_place(e->check, page->idstr, page->page,
-                                            &page->offset, NULL);
+                                            &page->offset, &why);
+        if (!page->placed &&
+            !g_error_matches(why, VSM_ERROR, VSM_ERROR_NOT_FOUND)) {
+            /* Each further page would ask again, with a deadline of its own. */
+            g_propagate_error(error, why);
+            return false;
+        }
+        g_clear_error(&why);
     }
     return true;
 }
