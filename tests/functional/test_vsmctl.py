@@ -61,6 +61,18 @@ def test_report_of_a_mismatch_is_trusted_and_says_so(trusted, files):
     assert "mismatch" in verify(files, check=MISMATCH).stdout
 
 
+def test_mismatch_as_the_cmos_clock_makes_it_has_a_hint(trusted):
+    """Interrupt controllers alone: "-rtc clock=vm" may be the remedy."""
+    trusted.hmp("o /b 0x21 0xaa")       # the interrupt mask
+    done = trusted.ctl("attest", "tag:boot", check=MISMATCH)
+    assert "i8259/" in done.stdout
+    assert "clock=vm" in done.stdout and "track='guest'" in done.stdout
+    trusted.hmp("o /b 0x3ff 0x5a")      # scratch register of COM1
+    done = trusted.ctl("attest", "tag:boot", check=MISMATCH)
+    assert "i8259/" in done.stdout and "serial" in done.stdout
+    assert "hint" not in done.stdout and "clock=vm" not in done.stdout
+
+
 def test_report_of_a_stored_snapshot(trusted, files):
     path = request(trusted, files, "--op", "verify")
     trusted.ctl("verify-snapshot", "--request", path, "--out",
