@@ -11,6 +11,7 @@
 #include "qobject/qdict.h"
 #include "hmp.h"
 #include "jobs.h"
+#include "watch.h"
 
 static void
 start(Monitor *mon, const QDict *qdict, VsmOperation operation, VsmScope scope)
@@ -64,6 +65,24 @@ static void print_answer(Monitor *mon, const VsmAnswer *answer)
     monitor_printf(mon, "\n");
 }
 
+static void print_watch(Monitor *mon, VsmManager *m)
+{
+    g_autoptr(VsmWatchInfo) watch = vsm_watch_info(m);
+
+    if (!watch) {
+        return;
+    }
+    monitor_printf(mon, "watch of '%s': %s, %" PRIu32 " looks skipped",
+                   watch->snapshot,
+                   watch->has_result ? VsmOutcome_str(watch->result)
+                                     : "no result yet",
+                   watch->skipped);
+    if (watch->skip_reason) {
+        monitor_printf(mon, ", the last one: %s", watch->skip_reason);
+    }
+    monitor_printf(mon, "\n");
+}
+
 static void hmp_info_vsm(Monitor *mon, const QDict *qdict)
 {
     Error *err = NULL;
@@ -81,6 +100,7 @@ static void hmp_info_vsm(Monitor *mon, const QDict *qdict)
                        record->listed ? "snapshot" : "debris", record->id,
                        record->tag ?: "(damaged)");
     }
+    print_watch(mon, m);
     for (GList *iter = m->answers.head; iter; iter = iter->next) {
         print_answer(mon, iter->data);
     }

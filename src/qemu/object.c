@@ -170,9 +170,13 @@ static void vsm_machine_done(Notifier *notifier, void *data)
 
 static void vsm_shutdown(Notifier *notifier, void *data)
 {
+    VsmManager *m = container_of(notifier, VsmManager, shutdown);
+
     /* Under -no-shutdown the VM is only stopped, and may run again.  */
-    container_of(notifier, VsmManager, shutdown)->quitting =
-        shutdown_action != SHUTDOWN_ACTION_PAUSE;
+    m->quitting = shutdown_action != SHUTDOWN_ACTION_PAUSE;
+    if (m->quitting) {
+        vsm_watch_shutdown(m);
+    }
 }
 
 static bool check_properties(VsmManager *m, Error **errp)
@@ -277,6 +281,10 @@ static void vsm_manager_finalize(Object *obj)
             qemu_remove_machine_init_done_notifier(&m->machine_done);
         }
     }
+    if (m->shutdown.notify) {
+        notifier_remove(&m->shutdown);
+    }
+    vsm_watch_free(m);
     vsm_answers_clear(m);
     qapi_free_VsmRefusal(m->refusal);
     g_clear_pointer(&m->accepted, vsm_accepted_free);

@@ -11,6 +11,7 @@
 #include "qapi/error.h"
 #include "qemu/error-report.h"
 #include "qemu/timer.h"
+#include "system/runstate.h"
 #include "jobs.h"
 #include "reaction.h"
 #include "trace.h"
@@ -60,7 +61,7 @@ void vsm_reaction_act(VsmManager *m)
     g_autofree char *job_id = NULL;
     Error *err = NULL;
 
-    if (!id || m->quitting) {
+    if (!id || m->quitting || runstate_is_running()) {
         return;
     }
     if (!take_rollback(m)) {
@@ -84,4 +85,9 @@ void vsm_reaction_act(VsmManager *m)
     if (err) {
         error_reportf_err(err, "vsm: no rollback, the guest stays stopped: ");
     }
+}
+
+void vsm_reaction_drop(VsmManager *m)
+{
+    g_clear_pointer(&m->reaction.id, g_free);
 }

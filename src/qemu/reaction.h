@@ -24,7 +24,10 @@ void vsm_reaction_note(VsmManager *m,
                        const VsmVerdict *verdict,
                        bool ran);
 
-/* Does it: after vsm_op_end().  */
+/* Does it: after vsm_op_end().  Not if somebody let the VM run meanwhile.  */
 void vsm_reaction_act(VsmManager *m);
+
+/* There is nothing to be done any more.  */
+void vsm_reaction_drop(VsmManager *m);
 
 #endif /* VSM_REACTION_H */

@@ -11,57 +11,45 @@
  */
 
 #include "qemu/osdep.h"
+#include "block/aio-wait.h"
 #include "qapi/error.h"
-#include "qemu/error-report.h"
 #include "qemu/guest-random.h"
-#include "qemu/timer.h"
 #include "system/runstate.h"
 #include "answers.h"
-#include "call.h"
 #include "check.h"
-#include "events.h"
-#include "explain.h"
 #include "reaction.h"
-#include "look.h"
 #include "trace.h"
 #include "watch.h"
-
-#define PROFILE VSM_RUNTIME_PROFILE_STANDARD
-#define PROFILE_TEXT VsmRuntimeProfile_str(PROFILE)
-#define NONCE_BYTES 32
-#define BUSY_MS 1000 /* another operation is under way */
-
-struct VsmWatch {
-    VsmManager *m;
-    QEMUTimer timer;
-    uint32_t seconds;
-    char *snapshot;
-    GBytes *scope; /* proved; NULL: not yet */
-    bool proved; /* @scope is known, or that there is none */
-    char *last; /* the last result, and its findings; NULL: none yet */
-    VsmOutcome outcome; /* valid if @last */
-    unsigned patching; /* looks at a patch in flight, in a row */
-    unsigned n_reports;
-    bool working; /* a coroutine is at the attester */
-    /* Of the look that is being reported.  */
-    VsmHold hold;
-    VsmLook look;
-};
+#include "watch-state.h"
 
 /* A guest that knows when it is looked at could hide meanwhile.  */
-static void arm(VsmWatch *watch)
+void vsm_watch_arm(VsmWatch *watch)
 {
     uint32_t random;
 
+    watch->skips.waiting = false;
     qemu_guest_getrandom_nofail(&random, sizeof(random));
-    timer_mod(&watch->timer, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) +
-                                 watch->seconds * 500 +
-                                 random % (watch->seconds * 1000 + 1));
+    vsm_watch_arm_ms(watch, watch->seconds * 500 +
+                                random % (watch->seconds * 1000 + 1));
 }
 
-static void arm_ms(VsmWatch *watch, unsigned ms)
+void vsm_watch_arm_ms(VsmWatch *watch, unsigned ms)
 {
     timer_mod(&watch->timer, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + ms);
+}
+
+void vsm_watch_work(VsmWatch *watch, CoroutineEntry *entry)
+{
+    object_ref(OBJECT(watch->m));
+    watch->working = true;
+    qemu_coroutine_enter(qemu_coroutine_create(entry, watch));
+}
+
+void coroutine_fn vsm_watch_worked(VsmWatch *watch)
+{
+    watch->working = false;
+    aio_wait_kick();
+    object_unref(OBJECT(watch->m)); /* and @watch with it */
 }
 
 static void begin_op(VsmManager *m)
@@ -69,20 +57,6 @@ static void begin_op(VsmManager *m)
     /* Cannot fail: the tick looked at the state.  */
     vsm_op_begin(m, VSM_STATE_ATTEST, VSM_OPERATION_WATCH, m->watch->snapshot,
                  NULL, &error_abort);
-}
-
-/* Told once, not at every look: the failure has to change.  */
-static void failed(VsmWatch *watch, Error *err)
-{
-    g_autofree char *text = g_strdup_printf("! %s", error_get_pretty(err));
-
-    if (watch->m->op.code != VSM_ERROR_BUSY && g_strcmp0(watch->last, text)) {
-        vsm_op_refused(watch->m, false, err);
-        g_free(watch->last);
-        watch->last = g_steal_pointer(&text);
-        watch->outcome = VSM_OUTCOME_UNAVAILABLE;
-    }
-    error_free(err);
 }
 
 /* --- The baseline --------------------------------------------------------- */
@@ -94,114 +68,45 @@ static void coroutine_fn prove_co(void *opaque)
     Error *err = NULL;
     VsmCheck *check = vsm_glue_check_begin(
         m, VSM_PURPOSE_WATCH, watch->snapshot,
-        (VsmChallenge){.profile = PROFILE_TEXT}, &err);
+        (VsmChallenge){.profile = VsmRuntimeProfile_str(VSM_WATCH_PROFILE)},
+        &err);
 
     if (check) {
         GBytes *scope = vsm_check_scope(check);
 
         watch->scope = scope ? g_bytes_ref(scope) : NULL;
+        watch->id = g_strdup(vsm_check_record(check)->id);
         watch->proved = true;
         vsm_glue_check_free(m, check);
     } else {
-        failed(watch, err);
+        bool tell = vsm_watch_skipped(watch, error_get_pretty(err));
+
+        if (tell && m->op.code == VSM_ERROR_BUSY) {
+            vsm_watch_tell_skipped(watch);
+        }
+        vsm_watch_failed(watch, err);
     }
-    watch->working = false;
     vsm_op_end(m);
-    arm_ms(watch, check ? 0 : watch->seconds * 1000);
+    if (check) {
+        vsm_watch_arm_ms(watch, 0);
+    } else {
+        vsm_watch_arm(watch);
+    }
+    vsm_watch_worked(watch);
+}
+
+static void forget_baseline(VsmWatch *watch)
+{
+    g_clear_pointer(&watch->scope, g_bytes_unref);
+    g_clear_pointer(&watch->id, g_free);
+    watch->proved = false;
 }
 
 void vsm_watch_renew(VsmManager *m)
 {
-    VsmWatch *watch = m->watch;
-
-    if (watch && !watch->working) {
-        g_clear_pointer(&watch->scope, g_bytes_unref);
-        watch->proved = false;
+    if (m->watch && !m->watch->working) {
+        forget_baseline(m->watch);
     }
-}
-
-/* --- A report ------------------------------------------------------------- */
-
-/* The attester's own judgement of what was seen, signed.  */
-static VsmVerdict *coroutine_fn report_ask(VsmWatch *watch,
-                                           VsmAnswer **ret,
-                                           Error **errp)
-{
-    VsmManager *m = watch->m;
-    uint8_t random[NONCE_BYTES];
-    g_autoptr(GBytes) nonce = NULL;
-    g_autoptr(GError) error = NULL;
-    VsmVerdict *verdict = NULL;
-    VsmCheck *check;
-
-    qemu_guest_getrandom_nofail(random, sizeof(random));
-    nonce = g_bytes_new(random, sizeof(random));
-    check = vsm_glue_check_begin(
-        m, VSM_PURPOSE_WATCH, watch->snapshot,
-        (VsmChallenge){.nonce = nonce, .profile = PROFILE_TEXT},
-        errp);
-    if (!check) {
-        return NULL;
-    }
-    vsm_check_set_pause(check, watch->hold.pause_ms);
-    if (!vsm_check_set_scope(check, watch->look.measured, watch->look.reason,
-                             watch->look.hashed, &error)) {
-        vsm_fail(m, error->code, errp, "%s", error->message);
-    } else {
-        vsm_explain(m, check, watch->look.pages, watch->look.verdict);
-        verdict = vsm_glue_check_finish(m, check, errp);
-    }
-    if (verdict) {
-        *ret = vsm_answer_new(m, vsm_check_record(check), VSM_SCOPE_RUNTIME,
-                              verdict, false, watch->hold.pause_ms,
-                              watch->look.hashed);
-        vsm_reaction_note(m, vsm_check_record(check)->id, verdict,
-                          vsm_hold_was_running(&watch->hold));
-    }
-    vsm_glue_check_free(m, check);
-    return verdict;
-}
-
-typedef struct Release {
-    VsmWatch *watch;
-    bool resume;
-} Release;
-
-static void release(void *opaque)
-{
-    Release *r = opaque;
-
-    vsm_hold_release(&r->watch->hold, r->resume);
-    vsm_look_clear(&r->watch->look);
-}
-
-static void coroutine_fn report_co(void *opaque)
-{
-    VsmWatch *watch = opaque;
-    VsmManager *m = watch->m;
-    /* A finding stops the VM even if the attester is out of reach.  */
-    Release r = {watch, !watch->look.verdict ||
-                            !vsm_reaction_stops(m, watch->look.verdict)};
-    g_autoptr(VsmVerdict) verdict = NULL;
-    VsmAnswer *answer = NULL;
-    Error *err = NULL;
-
-    verdict = report_ask(watch, &answer, &err);
-    if (answer) {
-        g_free(answer->job_id);
-        answer->job_id = g_strdup_printf("watch%u", watch->n_reports++);
-        answer->has_profile = true;
-        answer->profile = PROFILE;
-        vsm_answers_keep(m, answer);
-        vsm_event_answer(answer);
-    } else {
-        failed(watch, err);
-    }
-    vsm_main_call(release, &r);
-    watch->working = false;
-    vsm_op_end(m);
-    arm(watch);
-    vsm_reaction_act(m);
 }
 
 /* --- A look --------------------------------------------------------------- */
@@ -233,25 +138,35 @@ static VsmOutcome outcome_of(const VsmLook *look)
                                                        : VSM_OUTCOME_MISMATCH;
 }
 
-static void work(VsmWatch *watch, CoroutineEntry *entry)
-{
-    watch->working = true;
-    qemu_coroutine_enter(qemu_coroutine_create(entry, watch));
-}
-
-/* The VM is held; whether its result is to be reported.  */
+/* Whether the look at hand is to be reported.  */
 static bool look_changed(VsmWatch *watch)
 {
-    g_autofree char *text = result_text(&watch->look);
+    g_free(watch->text);
+    watch->text = result_text(&watch->look);
+    watch->outcome = outcome_of(&watch->look);
+    watch->has_outcome = true;
+    trace_vsm_watch_look(watch->snapshot, watch->text, watch->hold.pause_ms);
+    if (g_strcmp0(watch->last, watch->text)) {
+        return true;
+    }
+    g_clear_pointer(&watch->told, g_free);
+    return false;
+}
 
-    trace_vsm_watch_look(watch->snapshot, text, watch->hold.pause_ms);
-    if (!g_strcmp0(watch->last, text)) {
+/* As look_changed(), without a look.  */
+static bool look_failed(VsmWatch *watch, Error *err)
+{
+    bool tell = vsm_watch_skipped(watch, error_get_pretty(err)) &&
+                watch->m->op.code == VSM_ERROR_BUSY;
+
+    vsm_watch_failed(watch, err);
+    if (!tell) {
         return false;
     }
-    g_free(watch->last);
-    watch->last = g_steal_pointer(&text);
-    watch->outcome = outcome_of(&watch->look);
-    return true;
+    vsm_look_clear(&watch->look);
+    watch->look.reason = g_strdup_printf(
+        "no look for more than three intervals: %s", watch->skips.reason);
+    return look_changed(watch);
 }
 
 static void look(VsmWatch *watch)
@@ -262,30 +177,32 @@ static void look(VsmWatch *watch)
 
     begin_op(m);
     watch->hold = (VsmHold){.m = m};
-    looked =
-        vsm_hold_take(&watch->hold, &err) &&
-        vsm_look(m, watch->scope, PROFILE_TEXT, &watch->look, &err);
+    looked = vsm_hold_take(&watch->hold, &err) &&
+             vsm_look(m, watch->scope, VsmRuntimeProfile_str(VSM_WATCH_PROFILE),
+                      &watch->look, &err);
     vsm_hold_measured(&watch->hold);
     patching = looked && vsm_look_patching(&watch->look) &&
-               watch->patching++ < VSM_SCOPE_RETRIES;
+               watch->patching < VSM_SCOPE_RETRIES;
+    watch->patching = patching ? watch->patching + 1 : 0;
     changed = looked && !patching && look_changed(watch);
-    if (!changed || outcome_of(&watch->look) != VSM_OUTCOME_MISMATCH) {
+    if (!changed || watch->outcome != VSM_OUTCOME_MISMATCH) {
         vsm_hold_release(&watch->hold, true);
     }
+    if (looked) {
+        vsm_watch_looked(watch);
+    } else {
+        changed = look_failed(watch, err);
+    }
     if (changed) {
-        work(watch, report_co);
+        vsm_watch_report(watch);
         return;
     }
     vsm_look_clear(&watch->look);
-    if (!looked) {
-        failed(watch, err);
-    }
     vsm_op_end(m);
     if (patching) {
-        arm_ms(watch, VSM_SCOPE_RETRY_MS);
+        vsm_watch_arm_ms(watch, VSM_SCOPE_RETRY_MS);
     } else {
-        watch->patching = 0;
-        arm(watch);
+        vsm_watch_arm(watch);
     }
 }
 
@@ -294,13 +211,31 @@ static void no_scope(VsmWatch *watch)
 {
     watch->hold = (VsmHold){.m = watch->m};
     watch->look.reason = g_strdup("the snapshot has no runtime scope");
+    vsm_watch_looked(watch);
     if (!look_changed(watch)) {
         vsm_look_clear(&watch->look);
-        arm(watch);
+        vsm_watch_arm(watch);
         return;
     }
     begin_op(watch->m);
-    work(watch, report_co);
+    vsm_watch_report(watch);
+}
+
+/* The look is made as soon as the other operation has ended.  */
+static void wait_for_operation(VsmWatch *watch)
+{
+    const VsmOp *op = &watch->m->op;
+    g_autofree char *why =
+        g_strdup_printf("the snapshot manager is busy (%s of '%s')",
+                        VsmOperation_str(op->operation), op->asked);
+
+    if (!runstate_is_running()) {
+        vsm_watch_looked(watch);
+    } else if (vsm_watch_skipped(watch, why)) {
+        vsm_watch_tell_skipped(watch);
+    }
+    watch->skips.waiting = true;
+    vsm_watch_arm_ms(watch, VSM_WATCH_BUSY_MS);
 }
 
 static void tick(void *opaque)
@@ -312,12 +247,16 @@ static void tick(void *opaque)
         return;
     }
     if (m->state != VSM_STATE_IDLE) {
-        arm_ms(watch, BUSY_MS);
+        wait_for_operation(watch);
+    } else if (watch->kept) {
+        begin_op(m);
+        vsm_watch_report(watch);
     } else if (!runstate_is_running()) {
-        arm(watch); /* nothing can have changed */
+        vsm_watch_looked(watch);
+        vsm_watch_arm(watch);
     } else if (!watch->proved) {
         begin_op(m);
-        work(watch, prove_co);
+        vsm_watch_work(watch, prove_co);
     } else if (!watch->scope) {
         no_scope(watch);
     } else {
@@ -342,6 +281,21 @@ bool vsm_watch_check(uint32_t seconds, const char *snapshot, Error **errp)
     return true;
 }
 
+/* Nothing is known of the VM, and nothing is left to be done to it.  */
+static void forget(VsmWatch *watch)
+{
+    forget_baseline(watch);
+    vsm_look_clear(&watch->look);
+    g_clear_pointer(&watch->text, g_free);
+    g_clear_pointer(&watch->last, g_free);
+    g_clear_pointer(&watch->told, g_free);
+    g_clear_pointer(&watch->skips.reason, g_free);
+    memset(&watch->skips, 0, sizeof(watch->skips));
+    watch->has_outcome = watch->kept = false;
+    watch->patching = 0;
+    vsm_reaction_drop(watch->m);
+}
+
 void vsm_watch_set(VsmManager *m, uint32_t seconds, const char *snapshot)
 {
     VsmWatch *watch = m->watch;
@@ -351,8 +305,7 @@ void vsm_watch_set(VsmManager *m, uint32_t seconds, const char *snapshot)
         watch->m = m;
         timer_init_ms(&watch->timer, QEMU_CLOCK_REALTIME, tick, watch);
     }
-    vsm_watch_renew(m);
-    g_clear_pointer(&watch->last, g_free);
+    forget(watch);
     watch->seconds = seconds;
     if (!seconds) {
         timer_del(&watch->timer);
@@ -360,7 +313,34 @@ void vsm_watch_set(VsmManager *m, uint32_t seconds, const char *snapshot)
     }
     g_free(watch->snapshot);
     watch->snapshot = g_strdup(snapshot);
-    arm_ms(watch, 0);
+    vsm_watch_looked(watch);
+    vsm_watch_arm_ms(watch, 0);
+}
+
+void vsm_watch_shutdown(VsmManager *m)
+{
+    VsmWatch *watch = m->watch;
+
+    if (!watch) {
+        return;
+    }
+    if (watch->working) {
+        g_cancellable_cancel(m->op.cancel);
+    }
+    AIO_WAIT_WHILE(NULL, watch->working);
+    timer_del(&watch->timer); /* the coroutine armed it */
+}
+
+void vsm_watch_free(VsmManager *m)
+{
+    VsmWatch *watch = g_steal_pointer(&m->watch);
+
+    if (watch) {
+        forget(watch);
+        timer_deinit(&watch->timer);
+        g_free(watch->snapshot);
+        g_free(watch);
+    }
 }
 
 VsmWatchInfo *vsm_watch_info(VsmManager *m)
@@ -374,8 +354,13 @@ VsmWatchInfo *vsm_watch_info(VsmManager *m)
     info = g_new0(VsmWatchInfo, 1);
     info->seconds = watch->seconds;
     info->snapshot = g_strdup(watch->snapshot);
-    info->has_result = watch->last != NULL;
+    info->has_result = watch->has_outcome;
     info->result = watch->outcome;
     info->reports = watch->n_reports;
+    info->reported = watch->last != NULL;
+    info->skipped = watch->skips.n;
+    info->skip_reason = g_strdup(watch->skips.reason);
+    info->has_skip_time = watch->skips.reason != NULL;
+    info->skip_time = watch->skips.time;
     return info;
 }

@@ -21,7 +21,13 @@ void vsm_watch_set(VsmManager *m, uint32_t seconds, const char *snapshot);
 /* Snapshots changed, or the VM is another: the baseline is looked up again. */
 void vsm_watch_renew(VsmManager *m);
 
+/* QEMU ends: waits for what is under way, which is cancelled, and ends.  */
+void vsm_watch_shutdown(VsmManager *m);
+
 /* Its last result in words; NULL: there is no watch.  (transfer full)  */
 VsmWatchInfo *vsm_watch_info(VsmManager *m);
+
+/* Nothing is under way any more.  */
+void vsm_watch_free(VsmManager *m);
 
 #endif /* VSM_WATCH_H */

@@ -51,6 +51,35 @@ static void print_config(const json_t *info)
     }
 }
 
+/* A watch that looks at nothing must not pass for one that finds nothing. */
+static void print_watch(const json_t *watch)
+{
+    const char *result = vsmctl_text(watch, "result");
+    g_autofree char *what = NULL;
+    g_autofree char *skipped = NULL;
+
+    if (!watch) {
+        return;
+    }
+    what = g_strdup_printf(
+        "%s, every %" JSON_INTEGER_FORMAT " s: %s%s",
+        vsmctl_text(watch, "snapshot"), vsmctl_int(watch, "seconds"),
+        *result ? result : "no result yet",
+        !*result || json_is_true(json_object_get(watch, "reported"))
+            ? ""
+            : ", not reported yet");
+    vsmctl_print_field("watch", what);
+    if (vsmctl_int(watch, "skipped") > 0) {
+        g_autofree char *when = vsmctl_time(vsmctl_int(watch, "skip-time"));
+
+        skipped = g_strdup_printf("%" JSON_INTEGER_FORMAT
+                                  " looks, the last at %s: %s",
+                                  vsmctl_int(watch, "skipped"), when,
+                                  vsmctl_text(watch, "skip-reason"));
+        vsmctl_print_field("skipped", skipped);
+    }
+}
+
 static void print(const json_t *info)
 {
     g_autofree char *pcrs = pcr_list(info);
@@ -70,6 +99,7 @@ static void print(const json_t *info)
     vsmctl_print_field("boot measured", yes_no(info, "boot-measured"));
     vsmctl_print_field("require sealed", yes_no(info, "require-sealed"));
     vsmctl_print_member("on mismatch", info, "on-mismatch");
+    print_watch(json_object_get(info, "watch"));
     vsmctl_print_member("hash", info, "hash-backend");
     vsmctl_print_member("hypervisor", info, "hypervisor");
     print_config(info);

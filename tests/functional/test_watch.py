@@ -3,12 +3,15 @@
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import json
+import os
+import signal
 import time
 
 import pytest
 
-from vsmtest import wait
+from vsmtest import proxy, wait
 from vsmtest.guest import Config, Guest
+from vsmtest.qmp import QmpError
 from vsmtest.vsm import Refused, unb64url
 from vsmtest.vsmctl import MATCH, MISMATCH, UNTRUSTED, vsmctl
 
@@ -16,15 +19,20 @@ CPU4 = ("-cpu", "max,la57=off")
 SECONDS = 2
 PATIENCE = 30       # for a result of the watch, in seconds
 
+# What a TPM may answer to one command
+NV_RATE = 0x920     # the attester is busy
+FAILURE = 0x101     # or it cannot do it
 
-def watched(machines, options="", memory_mib=192):
+
+def watched(machines, options="", extra=()):
     """A running guest with the snapshot "clean", which is watched."""
     guest = machines.new(
-        flavour="attack", extra=CPU4, vcpus=2, memory_mib=memory_mib,
+        flavour="attack", extra=CPU4 + extra, vcpus=2, memory_mib=192,
         options=f"watch={SECONDS},watch-snapshot=tag:clean" + options)
     guest.start()
     guest.snapshot_save("clean")
     assert result(guest)["verdict"]["result"] == "match"
+    guest.qmp.events.clear()    # such as of the time without a snapshot
     return guest
 
 
@@ -89,6 +97,91 @@ def test_on_mismatch_pause_stops_the_guest(machines):
     wait.until("the guest is paused", lambda: guest.status() == "paused")
 
 
+def refusal(guest, code, text):
+    """The next failure of the watch that is told."""
+    def ours(event):
+        return (event["event"] == "VSM_REFUSED" and
+                event["data"]["operation"] == "watch")
+
+    data = guest.qmp.any_event(ours, "refusal of the watch", PATIENCE)["data"]
+    assert data["code"] == code
+    assert text in data["message"]
+
+
+@pytest.mark.parametrize("rc, code", [(NV_RATE, "busy"), (FAILURE, "tpm")])
+def test_mismatch_that_cannot_be_signed_is_told_and_signed_later(machines, rc,
+                                                                 code):
+    guest = watched(machines)
+    guest.tpm.proxy.fail(proxy.SIGN, rc, times=10**6)
+    guest.serial.ask("attack text-byte")
+    refusal(guest, code, "found a mismatch (text-bytes 'kernel-text'")
+    watch = guest.vsm_status()["watch"]
+    assert watch["result"] == "mismatch" and watch["reported"] is False
+    wait.until("the guest runs", lambda: guest.status() == "running")
+    guest.tpm.proxy.fail(proxy.SIGN, rc, times=0)
+    result(guest, "mismatch")
+    assert guest.vsm_status()["watch"]["reported"] is True
+
+
+@pytest.mark.parametrize("rc, code", [(NV_RATE, "busy"), (FAILURE, "tpm")])
+def test_on_mismatch_pause_does_not_wait_for_the_tpm(machines, rc, code):
+    """What stopped the guest is signed as soon as the TPM is there again."""
+    guest = watched(machines, ",on-mismatch=pause")
+    guest.tpm.proxy.fail(proxy.SIGN, rc, times=10**6)
+    guest.serial.ask("attack idt-gate")
+    refusal(guest, code, "found a mismatch")
+    wait.until("the guest is paused", lambda: guest.status() == "paused")
+    guest.qmp.events.clear()
+    time.sleep(2 * SECONDS)
+    assert guest.status() == "paused"
+    guest.tpm.proxy.fail(proxy.SIGN, rc, times=0)
+    result(guest, "mismatch")
+    assert guest.status() == "paused"
+    assert guest.qmp.seen("RESUME") == []
+
+
+def test_on_mismatch_rollback_follows_when_the_tpm_is_there(machines):
+    guest = watched(machines, ",on-mismatch=rollback")
+    guest.tpm.proxy.fail(proxy.SIGN, NV_RATE, times=10**6)
+    guest.serial.ask("attack rodata")
+    refusal(guest, "busy", "found a mismatch")
+    time.sleep(2 * SECONDS)
+    assert guest.status() == "paused"
+    guest.tpm.proxy.fail(proxy.SIGN, NV_RATE, times=0)
+    result(guest, "mismatch")
+    guest.qmp.any_event(
+        lambda event: event["event"] == "VSM_ROLLED_BACK", "rollback",
+        PATIENCE)
+    wait.until("the guest runs", lambda: guest.status() == "running")
+    result(guest, "match")
+
+
+def watch_is_ended(guest):
+    """Tries to."""
+    try:
+        guest.qmp.command("vsm-watch", seconds=0)
+    except QmpError as error:
+        assert "busy" in error.text
+        return False
+    return True
+
+
+def test_guest_that_was_let_run_is_not_rolled_back_for_it(machines):
+    """The operator ended the watch, and overrides."""
+    guest = watched(machines, ",on-mismatch=rollback")
+    guest.tpm.proxy.fail(proxy.SIGN, NV_RATE, times=10**6)
+    guest.serial.ask("attack rodata")
+    refusal(guest, "busy", "found a mismatch")
+    wait.until("the guest is paused", lambda: guest.status() == "paused")
+    wait.until("the watch is ended", lambda: watch_is_ended(guest))
+    guest.cont()
+    guest.tpm.proxy.fail(proxy.SIGN, NV_RATE, times=0)
+    assert guest.attest("clean").result == "mismatch"
+    time.sleep(1)
+    assert guest.status() == "running"
+    assert guest.qmp.seen("VSM_ROLLED_BACK") == []
+
+
 def test_on_mismatch_rollback_restores_the_sealed_state(machines):
     """Full and runtime scope match before the guest runs on."""
     guest = watched(machines, ",on-mismatch=rollback")
@@ -151,6 +244,93 @@ def test_attestations_take_a_share_of_the_guests_time(machines):
     assert guest.status() == "running"
     guest.stop()
     guest.attest_runtime("clean")       # costs a stopped guest nothing
+
+
+def spend_share(guest):
+    """Uses up the guest's share of pauses, for a minute at least."""
+    guest.qmp.events.clear()
+    asked = guest.start_vsm("vsm-attest", "clean")
+    guest.qmp.event("STOP")
+    os.kill(guest.pid(), signal.SIGSTOP)    # within its pause
+    time.sleep(4)
+    os.kill(guest.pid(), signal.SIGCONT)
+    guest.finish_vsm(*asked)
+
+
+def test_looks_that_are_skipped_are_counted_and_told(machines):
+    guest = watched(machines, ",pause-percent=1")
+    before = guest.vsm_status()["watch"]["skipped"]
+    spend_share(guest)
+    begin = int(time.time())
+    reason = result(guest, "unavailable")["verdict"]["reason"]
+    assert "no look for more than three intervals" in reason
+    assert "pause-percent" in reason
+    watch = guest.vsm_status()["watch"]
+    assert watch["result"] == "unavailable"
+    assert watch["skipped"] >= before + 3
+    assert "pause-percent" in watch["skip-reason"]
+    assert begin <= watch["skip-time"] <= time.time()
+    done = guest.ctl("status", check=0)
+    assert "unavailable" in done.stdout and "looks, the last at" in done.stdout
+    guest.qmp.events.clear()
+    time.sleep(3 * SECONDS)
+    assert guest.qmp.seen("VSM_ATTESTED") == [], "told once"
+    assert guest.status() == "running"
+
+
+def test_looks_that_another_operation_keeps_out_are_told(machines):
+    guest = watched(machines)
+    guest.tpm.proxy.hold()
+    asked = guest.start_vsm("vsm-attest", "clean")
+    refusal(guest, "busy", "could not look at the VM for more than 3")
+    watch = guest.vsm_status()["watch"]
+    assert watch["result"] == "unavailable" and watch["skipped"] >= 2
+    assert "attest of 'clean'" in watch["skip-reason"]
+    guest.tpm.proxy.release()
+    guest.finish_vsm(*asked)
+    result(guest, "match")
+
+
+def test_stopped_guest_skips_no_look(machines):
+    guest = watched(machines)
+    guest.stop()
+    guest.qmp.events.clear()
+    before = guest.vsm_status()["watch"]["skipped"]
+    time.sleep(5 * SECONDS)
+    watch = guest.vsm_status()["watch"]
+    assert watch["skipped"] == before and watch["result"] == "match"
+    assert guest.qmp.seen("VSM_ATTESTED") == guest.qmp.seen("VSM_REFUSED") == []
+
+
+# QEMU ends while a look is under way
+
+ENDS_S = 20         # far below the deadline of a request to the attester
+
+
+def ends(guest):
+    """QEMU ends at once, without a crash."""
+    begin = time.monotonic()
+    guest.qmp.send("quit")
+    assert guest.wait_exit() == 0, guest.stderr()
+    assert time.monotonic() - begin < ENDS_S
+
+
+def test_quit_while_the_baseline_is_proved(machines):
+    guest = watched(machines)
+    guest.tpm.proxy.hold()
+    guest.qmp.command("vsm-watch", seconds=SECONDS, snapshot="tag:clean")
+    wait.until("the manager works",
+               lambda: guest.vsm_status()["state"] == "attest")
+    ends(guest)
+
+
+def test_quit_while_a_mismatch_is_reported(machines):
+    guest = watched(machines)
+    signing, go = guest.tpm.proxy.stall(proxy.SIGN)
+    guest.serial.ask("attack text-byte")
+    assert signing.wait(PATIENCE)
+    ends(guest)
+    go.set()
 
 
 def test_watch_of_a_snapshot_that_comes_later(machines):
