@@ -213,6 +213,47 @@ def test_daemon_outlives_its_qemu_in_a_commit(vm, line, other):
     assert vm.vsm_status()["debris"] == []
 
 
+def pages_of_btf(guest, count):
+    """Physical addresses of pages of the kernel's read-only data that it can
+    do without."""
+    text = guest.serial.ask("sh grep -w -e __start_BTF -e __start_rodata "
+                            "/proc/kallsyms").split()
+    symbols = {name: int(address, 16)
+               for address, name in zip(text[::3], text[2::3])}
+    begin = int(guest.serial.ask("sh grep rodata /proc/iomem").split("-")[0],
+                16)
+    first = begin + symbols["__start_BTF"] - symbols["__start_rodata"]
+    return [(first | 0xfff) + 1 + 4096 * number for number in range(count)]
+
+
+def test_daemon_stopped_after_the_look_costs_one_deadline(machines):
+    """Not one for each page whose old bytes would be shown."""
+    guest = machines.new(flavour="attack", memory_mib=192, vcpus=1,
+                         extra=("-cpu", "max,la57=off"),
+                         options=f"request-ms={REQUEST_MS}")
+    guest.start()
+    guest.snapshot_save("clean")
+    pages = pages_of_btf(guest, 24)
+    guest.stop()
+    gdb = guest.gdb()
+    for address in pages:
+        gdb.flip_byte(address + 16)
+    gdb.close()
+    guest.cont()
+    guest.qmp.events.clear()
+    asked = guest.start_vsm("vsm-attest", "clean", scope="runtime")
+    guest.qmp.event("STOP")
+    guest.daemon.freeze()
+    begin = time.monotonic()
+    with pytest.raises(Refused, match=rf"{HANGS}|attester at .* was lost"):
+        guest.finish_vsm(*asked)
+    assert time.monotonic() - begin < 2 * REQUEST_MS / 1000 + SPARE
+    assert guest.status() == "running"
+    guest.daemon.thaw()
+    answer = guest.attest_runtime("clean")
+    assert len(answer.findings) == len(pages)
+
+
 def test_daemon_killed_at_any_time(vm):
     """Puts and gets among them: a save is sealed or absent, never half."""
     rand = random.Random(4)
@@ -273,5 +314,17 @@ def test_refusal_of_the_daemon_reaches_the_user(vm):
         vm.attest("boot")
     assert caught.value.code == "denied"
     runs_on(vm)
+    vm.daemon.register(vm.config.uuid, vm.pid())
+    assert works(vm) == ["boot"]
+
+
+def test_vm_that_root_unregisters_is_told_so_and_runs_on(vm):
+    """Root ends its connection, which is not taken for a fault."""
+    assert vm.attest("boot").result == "mismatch"
+    vm.daemon.ctl("vm", "unregister", vm.config.uuid, check=0)
+    for what in ("attest", "savevm", "rollback"):
+        with pytest.raises(QmpError, match="(?i)regist"):
+            act(vm, what)
+        runs_on(vm)
     vm.daemon.register(vm.config.uuid, vm.pid())
     assert works(vm) == ["boot"]
