@@ -19,6 +19,8 @@ CPU4 = ("-cpu", "max,la57=off")
 SECONDS = 2
 PATIENCE = 30       # for a result of the watch, in seconds
 
+RETRIES = 5         # for a patch in flight
+
 # What a TPM may answer to one command
 NV_RATE = 0x920     # the attester is busy
 FAILURE = 0x101     # or it cannot do it
@@ -95,6 +97,38 @@ def test_on_mismatch_pause_stops_the_guest(machines):
     guest.serial.ask("attack idt-gate")
     result(guest, "mismatch")
     wait.until("the guest is paused", lambda: guest.status() == "paused")
+
+
+def test_each_patch_in_flight_is_looked_at_again(machines):
+    """Also one that comes right after another was reported."""
+    guest = watched(machines, extra=("-trace", "vsm_look"))
+    guest.serial.ask("attack jump-label")
+    answer = guest.attest_runtime("clean", profile="strict")
+    site, = [int(finding["pa"], 16) for finding in answer.findings
+             if finding["kind"] == "jump-label"]
+    guest.serial.ask("attack -jump-label")
+    assert guest.attest_runtime("clean", profile="strict").result == "match"
+
+    def write(data):
+        guest.stop()
+        gdb = guest.gdb()
+        old = gdb.read_physical(site)
+        gdb.write_physical(site, data)
+        gdb.close()
+        guest.cont()
+        return old
+
+    def mismatches():
+        return guest.stderr().count(" result 2")
+
+    for _ in range(2):
+        before = mismatches()
+        old = write(b"\xcc")        # as the kernel begins such a patch
+        found = result(guest, "mismatch")["verdict"]["findings"]
+        assert [finding["kind"] for finding in found] == ["patch-in-flight"]
+        assert mismatches() - before == 1 + RETRIES
+        write(old)
+        result(guest, "match")
 
 
 def refusal(guest, code, text):
@@ -180,6 +214,20 @@ def test_guest_that_was_let_run_is_not_rolled_back_for_it(machines):
     time.sleep(1)
     assert guest.status() == "running"
     assert guest.qmp.seen("VSM_ROLLED_BACK") == []
+
+
+@pytest.mark.daemon_only
+def test_daemon_that_is_gone_does_not_keep_the_guest_from_being_paused(
+        machines):
+    guest = watched(machines, ",on-mismatch=pause")
+    guest.daemon.kill()
+    guest.serial.ask("attack text-byte")
+    refusal(guest, "connection", "found a mismatch")
+    wait.until("the guest is paused", lambda: guest.status() == "paused")
+    guest.start_daemon()
+    guest.daemon.register(guest.config.uuid, guest.pid())
+    result(guest, "mismatch")
+    assert guest.status() == "paused"
 
 
 def test_on_mismatch_rollback_restores_the_sealed_state(machines):
@@ -331,6 +379,25 @@ def test_quit_while_a_mismatch_is_reported(machines):
     assert signing.wait(PATIENCE)
     ends(guest)
     go.set()
+
+
+@pytest.mark.daemon_only
+def test_quit_while_the_daemon_hangs(machines):
+    guest = watched(machines)
+    guest.daemon.freeze()
+    guest.serial.ask("attack text-byte")
+    wait.until("the guest is held", lambda: guest.status() == "paused")
+    ends(guest)
+    guest.daemon.thaw()
+
+
+def test_quit_at_any_time_of_a_look(machines):
+    guest = watched(machines)
+    guest.quit()
+    for number in range(10):
+        guest.start(loadvm="clean")     # and the watch begins
+        time.sleep(number * 0.1)
+        ends(guest)
 
 
 def test_watch_of_a_snapshot_that_comes_later(machines):
