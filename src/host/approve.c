@@ -13,85 +13,6 @@
 
 #define FILE_NOW "approved"
 #define FILE_NEXT "approved.next"
-#define MAGIC "VSM-APPROVED"
-#define VERSION 1
-#define TYPE "(sqa(xsuay))"
-#define WHAT "approved boot states"
-
-/* --- The list as bytes ------------------------------------------------ */
-
-static GVariant *values_of(const VsmTpmPcrs *pcrs)
-{
-    g_autoptr(GBytes) packed = vsm_tpm_pcrs_pack(pcrs);
-
-    return vsm_codec_new_bytes(packed);
-}
-
-static void add_states(GVariantBuilder *builder, const GArray *list)
-{
-    g_variant_builder_init(builder, G_VARIANT_TYPE("a(xsuay)"));
-    for (guint i = 0; i < list->len; i++) {
-        const VsmApproved *one = &g_array_index(list, VsmApproved, i);
-
-        g_variant_builder_add(builder, "(xsu@ay)", one->time,
-                              vsm_tpm_bank_name(one->pcrs.bank), one->pcrs.mask,
-                              values_of(&one->pcrs));
-    }
-}
-
-static GBytes *encode(const GArray *list, GError **error)
-{
-    GVariantBuilder states;
-
-    add_states(&states, list);
-    return vsm_codec_encode(
-        g_variant_new("(sqa(xsuay))", MAGIC, (guint16)VERSION, &states),
-        VSM_HOST_FILE_BYTES_MAX, WHAT, error);
-}
-
-static bool state_of(const char *bank,
-                     guint32 mask,
-                     GVariant *ay,
-                     VsmTpmPcrs *ret,
-                     GError **error)
-{
-    g_autoptr(GBytes) bytes =
-        vsm_codec_get_bytes(ay, VSM_TPM_PCRS * VSM_DIGEST_BYTES, WHAT, error);
-
-    return bytes && vsm_tpm_pcrs_unpack(vsm_tpm_bank_from_name(bank), mask,
-                                        bytes, ret, error);
-}
-
-GArray *vsm_approved_decode(GBytes *bytes, GError **error)
-{
-    g_autoptr(GVariant) value = vsm_codec_decode(
-        bytes, TYPE, MAGIC, VERSION, VSM_HOST_FILE_BYTES_MAX, WHAT, error);
-    g_autoptr(GVariant) list = NULL;
-    g_autoptr(GArray) states = g_array_new(FALSE, TRUE, sizeof(VsmApproved));
-
-    if (!value) {
-        return NULL;
-    }
-    list = g_variant_get_child_value(value, 2);
-    if (g_variant_n_children(list) > VSM_TPM_STATES_MAX) {
-        g_set_error(error, VSM_ERROR, VSM_ERROR_LIMIT,
-                    WHAT ": more than %u states", VSM_TPM_STATES_MAX);
-        return NULL;
-    }
-    for (gsize i = 0; i < g_variant_n_children(list); i++) {
-        g_autoptr(GVariant) ay = NULL;
-        VsmApproved one;
-        const char *bank;
-        guint32 mask;
-
-        g_variant_get_child(list, i, "(x&su@ay)", &one.time, &bank, &mask, &ay);
-        if (!state_of(bank, mask, ay, &one.pcrs, error)) {
-            return NULL;
-        }
-        g_array_append_val(states, one);
-    }
-    return g_steal_pointer(&states);
-}
 
 /* --- At open ---------------------------------------------------------- */
 
@@ -217,12 +138,12 @@ bool vsm_host_boot_state(VsmHost *host, GVariant **ret, GError **error)
     approved = (host->allow_unmeasured_boot || !vsm_tpm_pcrs_zero(&now)) &&
                vsm_host_boot_check(host, &now, NULL, NULL);
     g_mutex_lock(&host->mutex);
-    add_states(&states, host->approved);
+    vsm_approved_add(&states, host->approved);
     g_mutex_unlock(&host->mutex);
     *ret = g_variant_ref_sink(g_variant_new(
         "(sb@a(xsuay)(su@ay))", operator_approves ? "operator" : "frozen",
         approved, g_variant_builder_end(&states), vsm_tpm_bank_name(now.bank),
-        now.mask, values_of(&now)));
+        now.mask, vsm_approved_values(&now)));
     return true;
 }
 
@@ -292,7 +213,7 @@ add_wanted(VsmHost *host, GVariant *states, GArray *list, GError **error)
         guint32 mask;
 
         g_variant_get_child(states, i, "(&su@ay)", &bank, &mask, &ay);
-        if (!state_of(bank, mask, ay, &pcrs, error) ||
+        if (!vsm_approved_state(bank, mask, ay, &pcrs, error) ||
             !admit(host, &pcrs, error)) {
             return false;
         }
@@ -407,7 +328,7 @@ bool vsm_host_revoke_begin(VsmHost *host,
 static bool commit(VsmHost *host, GBytes *raw, GError **error)
 {
     g_autoptr(GBytes) contents = vsm_operator_contents(host->pending.request);
-    g_autoptr(GBytes) bytes = encode(host->pending.states, error);
+    g_autoptr(GBytes) bytes = vsm_approved_encode(host->pending.states, error);
     g_autoptr(GError) why = NULL;
 
     if (!bytes || !vsm_file_replace(host->store, FILE_NEXT, bytes, error)) {

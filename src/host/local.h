@@ -111,11 +111,13 @@ bool vsm_local_seal_finish(VsmAttester *attester,
                            const char *scope_reason,
                            GCancellable *cancel,
                            GError **error);
+void vsm_local_seal_clear(VsmLocalSeal *seal);
+
+/* seal-commit.c */
 bool vsm_local_commit(VsmAttester *attester,
                       VsmRecord **ret,
                       GCancellable *cancel,
                       GError **error);
-void vsm_local_seal_clear(VsmLocalSeal *seal);
 
 /* check.c */
 bool vsm_local_check_begin(VsmAttester *attester,

@@ -38,5 +38,15 @@ void vsm_pending_clear(VsmHost *host); /* harmless without one */
 /* At open: the list of approved states behind the index. */
 bool vsm_host_approved_load(VsmHost *host, GError **error);
 
-/* Of VsmApproved; FORMAT, LIMIT. */
+/* Lists are of VsmApproved; FORMAT, LIMIT. */
+GBytes *vsm_approved_encode(const GArray *list, GError **error);
 GArray *vsm_approved_decode(GBytes *bytes, GError **error);
+
+/* "a(xsuay)": {time, bank, mask, values}. */
+void vsm_approved_add(GVariantBuilder *builder, const GArray *list);
+GVariant *vsm_approved_values(const VsmTpmPcrs *pcrs);
+bool vsm_approved_state(const char *bank,
+                        guint32 mask,
+                        GVariant *ay,
+                        VsmTpmPcrs *ret,
+                        GError **error);

@@ -450,6 +450,37 @@ static void test_state_directory_that_cannot_be_made_is_said(void)
     assert_closed(store, VSM_ERROR_STORE, bad);
 }
 
+static GMutex *of_host;
+static guint looks, free_looks;
+
+static void look(G_GNUC_UNUSED const char *what, G_GNUC_UNUSED const char *path)
+{
+    looks++;
+    if (g_mutex_trylock(of_host)) {
+        free_looks++;
+        g_mutex_unlock(of_host);
+    }
+}
+
+/* Deleting a long record takes its time. */
+static void test_other_vms_go_on_while_a_record_is_deleted(void)
+{
+    g_autoptr(Store) store = store_new();
+    g_autofree char *id = store_save(store, "one", false);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(vsm_attester_remove(store->attester, id, NULL, &error));
+    of_host = &store->host->mutex;
+    looks = free_looks = 0;
+    vsm_files_step = look;
+    vsm_attester_forget(store->attester, id, NULL, &error);
+    vsm_files_step = NULL;
+    g_assert_no_error(error);
+    g_assert_cmpuint(looks, >, 0);
+    g_assert_cmpuint(free_looks, ==, looks);
+    g_assert_cmpuint(store_count(store, false), ==, 0);
+}
+
 static void test_two_stores_share_a_tpm(void)
 {
     g_autoptr(Store) store = store_new();
@@ -723,6 +754,8 @@ int main(int argc, char **argv)
         test_store_without_its_host_file_is_not_set_up_anew);
     ADD("state-directory-that-cannot-be-made-is-said",
         test_state_directory_that_cannot_be_made_is_said);
+    ADD("other-vms-go-on-while-a-record-is-deleted",
+        test_other_vms_go_on_while_a_record_is_deleted);
     ADD("two-stores-share-a-tpm", test_two_stores_share_a_tpm);
     ADD("lost-commit-is-in-doubt-then-settled-as-done",
         test_lost_commit_is_in_doubt_then_settled_as_done);
