@@ -119,6 +119,16 @@ def _run(options, raw_tool):
     return results
 
 
+def _raw_tool(build):
+    """The program that measures the bare hash libraries."""
+    tool = pathlib.Path(os.environ.get(
+        "VSM_BENCH_HASH", build / "libvsm" / "bench" / "bench-hash"))
+    if not tool.exists():
+        sys.exit(f"bench/run: {tool} is missing: run it without --no-build "
+                 "once, or: ninja -C build/libvsm bench/bench-hash")
+    return str(tool)
+
+
 def _write(out, results, bench):
     """After each part: a run that is cut off has left what it has."""
     results["raw"] = bench.raw
@@ -137,7 +147,7 @@ def main():
             results = json.load(file)
         options.out.mkdir(parents=True, exist_ok=True)
     else:
-        results = _run(options, os.environ.get("VSM_BENCH_HASH", str(build / "libvsm/bench/bench-hash")))
+        results = _run(options, _raw_tool(build))
         with open(options.out / "results.json", "w",
                   encoding="utf-8") as file:
             json.dump(results, file, indent=1)
