@@ -41,7 +41,7 @@ def _host():
     with open("/proc/meminfo", encoding="ascii") as lines:
         memory = int(next(lines).split()[1]) >> 10
     return {"cpu": cpu, "processors": os.cpu_count(), "memory-mib": memory,
-            "kernel": platform.release(),
+            "kernel": ".".join(platform.release().split(".")[:2]),
             "openssl": _command("openssl", "version"),
             "ipsec-mb": _command("dpkg-query", "-Wf", "${Version}",
                                  "libipsec-mb-dev"),
@@ -62,7 +62,9 @@ def _arguments():
     parser.add_argument("--rounds", type=int, default=5,
                         help="of the main part, 4 GiB with the page cache; "
                         "the others have fewer (default: %(default)s)")
-    parser.add_argument("--only", choices=PARTS, help="a part of it")
+    parser.add_argument("--only", choices=PARTS,
+                        help="a part of it; the others stay as the results in "
+                        "--out have them")
     parser.add_argument("--folder", default="/var/tmp",
                         help="for the disks, twice the largest RAM and half "
                         "as much again (default: %(default)s)")
@@ -107,9 +109,17 @@ def _run(options, raw_tool):
     sizes = [int(float(size) * 1024) for size in options.sizes.split(",")]
     main = 4096 if 4096 in sizes else sizes[-1]
     results = {"host": _host(), "main-mib": main, "runs": []}
+    before = options.out / "results.json"
 
+    if options.only and before.exists():
+        results = json.loads(before.read_text(encoding="utf-8"))
+        bench.raw.update(results["raw"])
     for part, name, size, cache, rounds, more in _plan(options, sizes, main):
         if options.only in (None, part):
+            results["runs"] = [run for run in results["runs"]
+                               if run["name"] != name]
+            if more.get("raw"):
+                bench.raw.clear()
             results["runs"].append(bench.compare(name, size, cache, rounds,
                                                  **more))
             _write(options.out, results, bench)

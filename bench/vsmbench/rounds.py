@@ -73,9 +73,10 @@ class Bench:
         machines = {side: Machine(f"{home}/{side}", memory_mib, cache,
                                   side != "stock", options, share)
                     for side in {step[0] for step in steps}}
-        # RAM and, with the page cache, as much again of each machine
-        need = int(memory_mib * MIB * share * len(machines) *
-                   (1 if cache == "none" else 2))
+        # All RAM, since a save reads it and not each host has a page of zeros
+        # to share; and with the page cache what is in use again, on disk.
+        need = int(memory_mib * MIB * len(machines) *
+                   (1 if cache == "none" else 1 + share))
         alone = need + RESERVE > _available()
         lines = {side: collections.defaultdict(list) for side in machines}
         try:
