@@ -20,10 +20,14 @@ run_iotests() {
             $iotests) </dev/null | tee /dev/stderr | tap_results iotest-
 }
 
-# run_migration_test DIRECTORY: the same for the qtest
+# run_migration_test DIRECTORY: the same for the qtest; false if it was cut off
 run_migration_test() {
     (cd "$1" && QTEST_QEMU_BINARY=./qemu-system-x86_64 \
         QTEST_QEMU_IMG=./qemu-img PYTHON=/usr/bin/python3 \
-        timeout --kill-after=10 15m tests/qtest/migration-test --tap -k) \
+        timeout --kill-after=10 "${VSM_QEMU_TEST_LIMIT:-20m}" \
+        tests/qtest/migration-test --tap -k) \
         </dev/null 2>&1 | tee /dev/stderr | tap_results migration-test
+    case ${PIPESTATUS[0]} in
+    124 | 137) return 1 ;; # timeout's own, and its kill
+    esac
 }

@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from vsmtest import paths
 from vsmtest.paths import ROOT
 
 pytestmark = pytest.mark.in_process("no attester")
@@ -161,3 +162,52 @@ def test_symbols_refuse_what_no_public_header_declares(tree, tmp_path):
     assert done.returncode == 1 and "vsm_private: exported" in done.stdout
     done = check("int vsm_private;\n")
     assert done.returncode == 1 and "vsm_public: declared" in done.stdout
+
+
+def qemu_with_own_tests(home, migration):
+    """A finished build as check-qemu sees it; @migration is a shell script."""
+    for path, text in (("qemu-system-x86_64", "exit 0"),
+                       ("tests/qtest/migration-test", migration),
+                       ("tests/qemu-iotests/check",
+                        "print('ok 1 qcow2 068')")):
+        file = home / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text if path.endswith("check")
+                        else f"#!/bin/sh\n{text}\n")
+        file.chmod(0o755)
+    return home
+
+
+@pytest.mark.parametrize("stock, patched, limit, words", [
+    ("echo ok 1 /a", "echo ok 1 /a", "20m", None),
+    ("echo ok 1 /a", "echo not ok 1 /a", "20m", "/a: fail, stock: pass"),
+    ("echo ok 1 /a; exec sleep 60", "echo ok 1 /a", "2s", "(stock)"),
+    ("echo ok 1 /a", "echo ok 1 /a; exec sleep 60", "2s", "(patched)"),
+])
+def test_qemus_own_tests_compared(tree, stock, patched, limit, words):
+    """A stock run that was cut off is no reference, and is not kept as one."""
+    done = tree.run(
+        "check-qemu", VSM_QEMU_TEST_LIMIT=limit,
+        VSM_QEMU_DIR=qemu_with_own_tests(tree.top / "patched", patched),
+        VSM_QEMU_STOCK_DIR=qemu_with_own_tests(tree.top / "stock", stock))
+    kept = (tree.top / "build/check-qemu/stock.binary").exists()
+    assert kept == ("sleep" not in stock)
+    if words is None:
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == "2 passed, 0 failed"
+    else:
+        assert done.returncode == 1
+        assert words in done.stderr
+
+
+def test_two_who_need_the_guest_build_it_once(tmp_path):
+    """As the two modes of these tests do, side by side."""
+    paths.guest_file("cloud", "initrd")
+    shutil.copytree(paths.BUILD / "guest/deb", tmp_path / "deb")
+    builds = [subprocess.Popen(
+        [ROOT / "tests/guest/build-guest", "--out", tmp_path],
+        stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [build.communicate(timeout=300)[0] for build in builds]
+    assert [build.returncode for build in builds] == [0, 0]
+    assert sum("unpacking" in text for text in said) == 1
+    assert (tmp_path / "cloud/initrd").stat().st_size > 0

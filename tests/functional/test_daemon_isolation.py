@@ -226,12 +226,13 @@ def test_huge_executable_file_keeps_nobody_waiting(host):
     slow.call(map_executable, host.home / "slow", 900)
     slow._pipe.send((peer.ask, (wire.STATUS, wire.vm(slow_name))))
     longest = 0
+    begin = time.monotonic()
     while not slow._pipe.poll(0):
         started = time.monotonic()
         good.call(peer.ask, wire.STATUS, wire.vm(name))
         longest = max(longest, time.monotonic() - started)
     assert slow._pipe.recv()[0] == "done"
-    assert longest < 0.5
+    assert longest < (time.monotonic() - begin) / 2
 
 
 def test_file_that_was_mapped_stays_in_the_digest(host):
