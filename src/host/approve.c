@@ -26,25 +26,36 @@ static void policy_of(const GArray *list, VsmTpmPolicy *ret)
     vsm_tpm_policy_states(states, list->len, ret);
 }
 
-/* The list in the file @name if it is the one that the index holds. */
-static GArray *proven(VsmHost *host, const char *name, GBytes *held)
+/*
+ * The list in the file @name if it is the one that the index holds; NULL: it is
+ * not.  false only when the file is there and cannot be read: nobody knows
+ * then.
+ */
+static bool proven(
+    VsmHost *host, const char *name, GBytes *held, GArray **ret, GError **error)
 {
     g_autoptr(GBytes) bytes = NULL;
     g_autoptr(GBytes) wanted = NULL;
     g_autoptr(GArray) list = NULL;
+    g_autoptr(GError) why = NULL;
     VsmTpmPolicy policy;
 
     if (!vsm_file_read(host->store, name, VSM_HOST_FILE_BYTES_MAX, &bytes,
-                       NULL)) {
-        return NULL;
+                       &why)) {
+        if (g_error_matches(why, VSM_ERROR, VSM_ERROR_NOT_FOUND) ||
+            g_error_matches(why, VSM_ERROR, VSM_ERROR_LIMIT)) {
+            return true;
+        }
+        g_propagate_error(error, g_steal_pointer(&why));
+        return false;
     }
     list = vsm_approved_decode(bytes, NULL);
-    if (!list) {
-        return NULL;
+    if (list) {
+        policy_of(list, &policy);
+        wanted = vsm_tpm_policy_to_index(&policy);
+        *ret = g_bytes_equal(wanted, held) ? g_steal_pointer(&list) : NULL;
     }
-    policy_of(list, &policy);
-    wanted = vsm_tpm_policy_to_index(&policy);
-    return g_bytes_equal(wanted, held) ? g_steal_pointer(&list) : NULL;
+    return true;
 }
 
 static void take(VsmHost *host, GArray *list)
@@ -59,28 +70,37 @@ static void take(VsmHost *host, GArray *list)
     host->approved = list;
 }
 
+static GArray *new_list(void)
+{
+    return g_array_new(FALSE, TRUE, sizeof(VsmApproved));
+}
+
 bool vsm_host_approved_load(VsmHost *host, GError **error)
 {
     g_autoptr(GBytes) held = NULL;
-    GArray *list;
+    g_autoptr(GArray) list = NULL;
 
     if (!vsm_tpm_keys(host->tpm)->boot_index) {
-        take(host, g_array_new(FALSE, TRUE, sizeof(VsmApproved)));
+        take(host, new_list());
         return true;
     }
-    if (!vsm_tpm_boot_index_read(host->tpm, &held, error)) {
+    if (!vsm_tpm_boot_index_read(host->tpm, &held, error) ||
+        (held && !proven(host, FILE_NOW, held, &list, error))) {
         return false;
     }
-    list = held ? proven(host, FILE_NOW, held) : NULL;
     if (!list && held) {
         /* Written to the TPM, and ended before the rename. */
-        list = proven(host, FILE_NEXT, held);
-        if (list && !vsm_file_rename(host->store, FILE_NEXT, FILE_NOW, error)) {
-            g_array_unref(list);
+        if (!proven(host, FILE_NEXT, held, &list, error) ||
+            (list &&
+             !vsm_file_rename(host->store, FILE_NEXT, FILE_NOW, error))) {
             return false;
         }
     }
-    take(host, list ? list : g_array_new(FALSE, TRUE, sizeof(VsmApproved)));
+    if (!list && held) {
+        take(host, new_list());
+        return true; /* whatever the files are, they are not ours to drop */
+    }
+    take(host, list ? g_steal_pointer(&list) : new_list());
     return vsm_file_remove(host->store, FILE_NEXT, error);
 }
 
@@ -249,11 +269,6 @@ begin(VsmHost *host, GArray *list, GBytes **ret_request, GError **error)
     host->pending.states = g_steal_pointer(&own_list);
     *ret_request = g_bytes_ref(bytes);
     return true;
-}
-
-static GArray *new_list(void)
-{
-    return g_array_new(FALSE, TRUE, sizeof(VsmApproved));
 }
 
 bool vsm_host_approve_begin(VsmHost *host,

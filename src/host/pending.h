@@ -35,7 +35,11 @@ bool vsm_pending_answered(VsmHost *host,
                           GError **error);
 void vsm_pending_clear(VsmHost *host); /* harmless without one */
 
-/* At open: the list of approved states behind the index. */
+/*
+ * At open, and after an approval in doubt: the list of approved states behind
+ * the index; empty when no file bears it out.  Errors: STORE (a file cannot be
+ * read) and the TPM's; nothing is taken or removed then.
+ */
 bool vsm_host_approved_load(VsmHost *host, GError **error);
 
 /* Lists are of VsmApproved; FORMAT, LIMIT. */
