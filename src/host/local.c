@@ -156,7 +156,7 @@ static bool fill_boot(VsmLocal *self, VsmStatus *status, GError **error)
     status->boot_measured = !vsm_tpm_pcrs_zero(&boot);
     status->boot_approved =
         (status->boot_measured || host->allow_unmeasured_boot) &&
-        vsm_tpm_boot_check(host->tpm, &boot, NULL, NULL);
+        vsm_host_boot_check(host, &boot, NULL, NULL);
     return true;
 }
 

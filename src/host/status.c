@@ -30,6 +30,7 @@ void vsm_host_status_free(VsmHostStatus *status)
     g_free(status);
 }
 
+/* Called without the mutex. */
 static void fill_tpm(VsmHost *host, VsmHostStatus *status)
 {
     g_autoptr(GError) why = NULL;
@@ -47,7 +48,7 @@ static void fill_tpm(VsmHost *host, VsmHostStatus *status)
     status->boot_measured = !vsm_tpm_pcrs_zero(&boot);
     status->boot_approved =
         (status->boot_measured || host->allow_unmeasured_boot) &&
-        vsm_tpm_boot_check(host->tpm, &boot, NULL, NULL);
+        vsm_host_boot_check(host, &boot, NULL, NULL);
 }
 
 /* Called with the mutex held.  Counts; reads no metadata. */

@@ -5,6 +5,7 @@
  */
 #include "host-fixture.h"
 
+#include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -524,6 +525,75 @@ static void test_approval_in_doubt_is_settled_by_the_next_user(void)
     store_shell(store, "test ! -e $S/approved.next");
 }
 
+/* What is shown is what would be decided: the doubt is settled first. */
+static void test_status_after_an_approval_in_doubt_says_what_is_true(void)
+{
+    g_autoptr(Store) store = approved_store("prime256v1");
+    g_autoptr(VsmHostStatus) host = NULL;
+    g_autoptr(VsmStatus) status = NULL;
+    g_autoptr(GError) error = NULL;
+    VsmVm vm = {.uuid = FAKE_UUID};
+
+    tap_extend_pcr(store->tap, 4);
+    leave_in_doubt(store);
+    store->tap->hook = NULL;
+    g_assert_true(vsm_host_status(store->host, &host, &error));
+    g_assert_true(host->boot_approved);
+    tap_extend_pcr(store->tap, 4);
+    leave_in_doubt(store);
+    store->tap->hook = NULL;
+    g_assert_true(
+        vsm_attester_status(store->attester, &vm, &status, NULL, &error));
+    g_assert_true(status->boot_approved);
+}
+
+/* A folder in its place makes the rename fail. */
+static void block_rename(const char *what, const char *path)
+{
+    g_autofree char *aside = g_strconcat(path, ".aside", NULL);
+
+    if (strcmp(what, "rename") == 0 && g_str_has_suffix(path, "/approved")) {
+        g_assert_cmpint(rename(path, aside), ==, 0);
+        g_assert_cmpint(g_mkdir(path, 0700), ==, 0);
+    }
+}
+
+/* Written to the TPM, and the one file that proves it cannot be read. */
+static void test_list_that_cannot_be_read_is_kept(void)
+{
+    g_autoptr(Store) store = approved_store("prime256v1");
+    g_autofree char *text = NULL;
+
+    tap_extend_pcr(store->tap, 4);
+    vsm_files_step = block_rename;
+    store_approve(store, 0);
+    vsm_files_step = NULL;
+    store_shell(store, "cd $S; rmdir approved; mv approved.aside approved; "
+                       "mv approved.next kept; ln -s kept approved.next");
+    text = store_refused(store, VSM_PURPOSE_FULL, "one", VSM_ERROR_IN_DOUBT);
+    g_assert_nonnull(strstr(text, "approved.next"));
+    store_shell(store, "cd $S; test -L approved.next; mv kept approved.next");
+    assert_usable(store);
+    store_shell(store, "test ! -e $S/approved.next");
+    store_reopen(store);
+    assert_usable(store);
+}
+
+/* What they are is the operator's to find out. */
+static void test_file_that_is_not_borne_out_is_not_dropped(void)
+{
+    g_autoptr(Store) store = approved_store("prime256v1");
+
+    store_close(store);
+    store_shell(store, "echo x > $S/approved; echo y > $S/approved.next");
+    store_reopen(store);
+    g_assert_cmpuint(approved_states(store, NULL), ==, 0);
+    store_shell(store, "test -e $S/approved.next");
+    store_approve(store, 0);
+    assert_usable(store);
+    store_shell(store, "test ! -e $S/approved.next");
+}
+
 static void test_list_that_the_index_does_not_bear_out_approves_nothing(void)
 {
     g_autoptr(Store) store = approved_store("prime256v1");
@@ -693,6 +763,11 @@ int main(int argc, char **argv)
         approval_in_doubt_is_settled_before_the_next);
     ADD("approval-in-doubt-is-settled-by-the-next-user",
         approval_in_doubt_is_settled_by_the_next_user);
+    ADD("status-after-an-approval-in-doubt-says-what-is-true",
+        status_after_an_approval_in_doubt_says_what_is_true);
+    ADD("list-that-cannot-be-read-is-kept", list_that_cannot_be_read_is_kept);
+    ADD("file-that-is-not-borne-out-is-not-dropped",
+        file_that_is_not_borne_out_is_not_dropped);
     ADD("list-that-the-index-does-not-bear-out-approves-nothing",
         list_that_the_index_does_not_bear_out_approves_nothing);
     ADD("openssl-alone-can-sign", openssl_alone_can_sign);
