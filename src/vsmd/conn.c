@@ -29,6 +29,7 @@ struct VsmConn {
     VsmServer *server;
     VsmVmState *vm;
     VsmPeer *peer;
+    guint64 number;
     int fd;
     GCancellable *cancel;
     VsmDispatch *dispatch; /* NULL: not greeted yet */
@@ -39,6 +40,11 @@ struct VsmConn {
 const VsmPeer *vsm_conn_peer(const VsmConn *conn)
 {
     return conn->peer;
+}
+
+guint64 vsm_conn_number(const VsmConn *conn)
+{
+    return conn->number;
 }
 
 void vsm_conn_cancel(VsmConn *conn)
@@ -437,6 +443,7 @@ static gpointer conn_thread(gpointer data)
     leave(conn);
     return NULL;
 }
+    conn->number = ++server->last_conn;
 
 static VsmConn *
 new_conn(VsmServer *server, int fd, VsmPeer *peer, VsmVmState *vm)

@@ -358,6 +358,7 @@ bool vsm_server_end_vm(VsmServer *server, const char *uuid)
 {
     gint64 until = g_get_monotonic_time() + END_VM_US;
     VsmVmState *vm = g_hash_table_lookup(server->vms, uuid);
+    guint64 last = server->last_conn; /* one that comes later is not ended */
     bool ended = true;
 
     if (vm && vm->current) {
@@ -366,7 +367,7 @@ bool vsm_server_end_vm(VsmServer *server, const char *uuid)
     if (vm && vm->next) {
         vsm_conn_cancel(vm->next);
     }
-    while (vm && vm->current && ended) {
+    while (vm && vm->current && vsm_conn_number(vm->current) <= last && ended) {
         ended = g_cond_wait_until(&server->cond, &server->mutex, until);
     }
     return ended;

@@ -41,6 +41,7 @@ struct VsmServer {
     GCond cond; /* a connection ended */
     GHashTable *vms; /* uuid → VsmVmState */
     guint connections, admins;
+    guint64 last_conn; /* number of the connection that came last */
 };
 
 /* Borrows all but what it makes. */
@@ -70,7 +71,8 @@ bool vsm_server_stop(VsmServer *server, guint wait_ms);
 
 /*
  * Called with the mutex held.  Ends the VM's connections, and waits a while
- * for that; false: a request is still under way.
+ * for that; false: a request is still under way.  A connection that comes
+ * meanwhile (--single-vm names it still) is neither ended nor waited for.
  */
 bool vsm_server_end_vm(VsmServer *server, const char *uuid);
 
@@ -88,6 +90,7 @@ bool vsm_conn_start(VsmServer *server, int fd, VsmPeer *peer, GError **error);
 /* Called with the mutex held: ends its waits, and what it reads. */
 void vsm_conn_cancel(VsmConn *conn);
 const VsmPeer *vsm_conn_peer(const VsmConn *conn);
+guint64 vsm_conn_number(const VsmConn *conn); /* in the order of coming */
 
 /* admin.c: one administrator's connection; takes @fd, unless it fails. */
 bool vsm_admin_start(VsmServer *server, int fd, GError **error);

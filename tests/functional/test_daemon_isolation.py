@@ -126,6 +126,43 @@ def test_unregistered_vm_is_not_served_any_more(host):
 
 
 def test_child_of_a_vm_is_not_the_vm(host):
+def send_and_never_read(state, data):
+    """Until the daemon stands still in an answer."""
+    state["wire"].socket.settimeout(0.2)
+    try:
+        while True:
+            state["wire"].send(data)
+    except OSError:
+        pass
+
+
+def connect_beside(state, path, seconds):
+    """A second connection of this process, after that time."""
+    time.sleep(seconds)
+    state["second"] = wire.connect(path)
+
+
+def test_unregistering_does_not_wait_for_a_successor(hosts):
+    """Whom --single-vm names still, the daemon serves again at once."""
+    name = str(uuid.uuid4())
+    host = hosts(f"--single-vm=65534={name}", "--message-timeout-ms=1500")
+    os.chmod(host.home, 0o755)
+    nobody = host.peer()
+    nobody.call(become_nobody)
+    host.admin.register(name, nobody.pid)
+    nobody.call(peer.connect, host.daemon.socket)
+    served(nobody, name)
+    nobody.call(send_and_never_read, wire.frame(wire.ABORT, wire.encode(
+        "()", ())))
+    nobody._pipe.send((connect_beside, (host.daemon.socket, 0.3)))
+    started = time.monotonic()
+    host.admin.unregister(name)
+    assert 0.3 < time.monotonic() - started < 2
+    assert nobody._pipe.poll(30)
+    assert nobody._pipe.recv()[0] == "done"
+    assert host.admin.status()[1][name]["connected"]
+
+
     """Connect, fork, exec the genuine binary: the child's messages are not
     those of the process that was measured."""
     good, name = host.vm()
