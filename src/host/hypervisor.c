@@ -23,6 +23,9 @@
 
 #define READ_BYTES (1024 * 1024)
 
+/* A byte of a memory map takes as long as so many of a file. */
+#define MAP_BYTE_COST 8
+
 typedef struct {
     dev_t device;
     ino_t inode;
@@ -35,6 +38,7 @@ struct _VsmHypervisor {
     VsmDigest digest;
     GArray *measured; /* of Measured: each file ever measured here */
     guint64 bytes; /* of them, all together */
+    guint64 cost; /* of all that was read, again and again */
     bool complete; /* the first measurement is done */
     bool by_owner; /* only vsm_hypervisor_refresh_within() looks */
     GString *added; /* paths that later ones found */
@@ -111,6 +115,7 @@ static bool hash_file(Look *look,
             return false;
         }
         look->bytes += MAX(got, 0);
+        look->hypervisor->cost += MAX(got, 0);
         left -= MIN(left, (guint64)MAX(got, 0));
         length -= MIN(length, (guint64)MAX(got, 0));
     }
@@ -321,11 +326,13 @@ static void prune(VsmHypervisor *hypervisor,
 static bool look_again(Look *look, GError **error)
 {
     VsmHypervisor *hypervisor = look->hypervisor;
+    guint64 map_bytes = 0;
     g_autoptr(GPtrArray) mappings =
-        vsm_mappings_read(hypervisor->proc_fd, error);
+        vsm_mappings_read(hypervisor->proc_fd, &map_bytes, error);
     struct stat st;
     int fd = mappings ? open_executable(hypervisor, &st, error) : -1;
 
+    hypervisor->cost += map_bytes * MAP_BYTE_COST;
     if (fd < 0) {
         return false;
     }
@@ -362,7 +369,7 @@ bool vsm_hypervisor_refresh(VsmHypervisor *hypervisor, GError **error)
     return hypervisor->by_owner || look_again(&look, error);
 }
 
-static VsmHypervisor *new_hypervisor(int proc_fd, GError **error)
+VsmHypervisor *vsm_hypervisor_new(int proc_fd, GError **error)
 {
     g_autoptr(VsmHypervisor) hypervisor = g_new0(VsmHypervisor, 1);
 
@@ -378,22 +385,9 @@ static VsmHypervisor *new_hypervisor(int proc_fd, GError **error)
 
 VsmHypervisor *vsm_hypervisor_measure(int proc_fd, GError **error)
 {
-    g_autoptr(VsmHypervisor) hypervisor = new_hypervisor(proc_fd, error);
+    g_autoptr(VsmHypervisor) hypervisor = vsm_hypervisor_new(proc_fd, error);
 
     return hypervisor && vsm_hypervisor_refresh(hypervisor, error)
-               ? g_steal_pointer(&hypervisor)
-               : NULL;
-}
-
-VsmHypervisor *vsm_hypervisor_measure_within(int proc_fd,
-                                             gint64 deadline_us,
-                                             GCancellable *cancel,
-                                             GError **error)
-{
-    g_autoptr(VsmHypervisor) hypervisor = new_hypervisor(proc_fd, error);
-
-    return hypervisor && vsm_hypervisor_refresh_within(hypervisor, deadline_us,
-                                                       cancel, error)
                ? g_steal_pointer(&hypervisor)
                : NULL;
 }
@@ -418,4 +412,9 @@ void vsm_hypervisor_free(VsmHypervisor *hypervisor)
 const char *vsm_hypervisor_added(const VsmHypervisor *hypervisor)
 {
     return hypervisor->added->str;
+}
+
+guint64 vsm_hypervisor_cost(const VsmHypervisor *hypervisor)
+{
+    return hypervisor->cost;
 }

@@ -29,10 +29,15 @@ bool vsm_hypervisor_refresh_within(VsmHypervisor *hypervisor,
                                    gint64 deadline_us,
                                    GCancellable *cancel,
                                    GError **error);
-VsmHypervisor *vsm_hypervisor_measure_within(int proc_fd,
-                                             gint64 deadline_us,
-                                             GCancellable *cancel,
-                                             GError **error);
+
+/* Of an open /proc/PID; nothing is measured yet. */
+VsmHypervisor *vsm_hypervisor_new(int proc_fd, GError **error);
+
+/*
+ * What all measurements so far took, failed ones too: bytes of files, and eight
+ * for each byte of a memory map, which is made and parsed line by line.
+ */
+guint64 vsm_hypervisor_cost(const VsmHypervisor *hypervisor);
 
 /* Paths first seen by a refresh, comma-separated; borrowed, "": none. */
 const char *vsm_hypervisor_added(const VsmHypervisor *hypervisor);

@@ -91,17 +91,15 @@ static VsmMapping *parse_line(char *line)
     return g_steal_pointer(&mapping); /* no range: nothing to measure */
 }
 
-static bool is_known(GPtrArray *mappings, const VsmMapping *mapping)
+static int
+compare_files(gconstpointer a, gconstpointer b, G_GNUC_UNUSED gpointer opaque)
 {
-    for (guint i = 0; i < mappings->len; i++) {
-        const VsmMapping *other = mappings->pdata[i];
+    const VsmMapping *one = a, *other = b;
 
-        if (other->device == mapping->device &&
-            other->inode == mapping->inode) {
-            return true;
-        }
+    if (one->device != other->device) {
+        return one->device < other->device ? -1 : 1;
     }
-    return false;
+    return one->inode < other->inode ? -1 : one->inode > other->inode;
 }
 
 void vsm_mappings_too_many(GError **error)
@@ -116,6 +114,8 @@ GPtrArray *vsm_mappings_parse(const char *maps, GError **error)
 {
     g_autoptr(GPtrArray) mappings =
         g_ptr_array_new_with_free_func(mapping_free);
+    /* A tree: inodes may be the process's choice, and so would be a hash. */
+    g_autoptr(GTree) known = g_tree_new_full(compare_files, NULL, NULL, NULL);
     g_auto(GStrv) lines = g_strsplit(maps, "\n", -1);
 
     for (guint i = 0; lines[i]; i++) {
@@ -132,7 +132,7 @@ GPtrArray *vsm_mappings_parse(const char *maps, GError **error)
                         lines[i]);
             return NULL;
         }
-        if (!mapping->range || is_known(mappings, mapping)) {
+        if (!mapping->range || g_tree_lookup(known, mapping)) {
             mapping_free(mapping);
         } else if (mappings->len >= VSM_HYPERVISOR_FILES_MAX) {
             mapping_free(mapping);
@@ -140,12 +140,13 @@ GPtrArray *vsm_mappings_parse(const char *maps, GError **error)
             return NULL;
         } else {
             g_ptr_array_add(mappings, mapping);
+            g_tree_insert(known, mapping, mapping);
         }
     }
     return g_steal_pointer(&mappings);
 }
 
-static char *read_maps(int proc_fd, GError **error)
+static char *read_maps(int proc_fd, guint64 *ret_bytes, GError **error)
 {
     int fd = openat(proc_fd, "maps", O_RDONLY | O_CLOEXEC);
     g_autoptr(GString) text = g_string_new(NULL);
@@ -160,6 +161,7 @@ static char *read_maps(int proc_fd, GError **error)
         }
         close(fd);
     }
+    *ret_bytes = text->len;
     if (got != 0) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_HYPERVISOR,
                     "the hypervisor's memory map cannot be read: %s; it must "
@@ -170,9 +172,9 @@ static char *read_maps(int proc_fd, GError **error)
     return g_string_free(g_steal_pointer(&text), false);
 }
 
-GPtrArray *vsm_mappings_read(int proc_fd, GError **error)
+GPtrArray *vsm_mappings_read(int proc_fd, guint64 *ret_bytes, GError **error)
 {
-    g_autofree char *maps = read_maps(proc_fd, error);
+    g_autofree char *maps = read_maps(proc_fd, ret_bytes, error);
 
     return maps ? vsm_mappings_parse(maps, error) : NULL;
 }

@@ -30,8 +30,14 @@ typedef struct {
  */
 GPtrArray *vsm_mappings_parse(const char *maps, GError **error);
 
-/* Of an open /proc/PID; HYPERVISOR: it cannot be read. */
-GPtrArray *vsm_mappings_read(int proc_fd, GError **error);
+/**
+ * vsm_mappings_read:
+ * @proc_fd: an open /proc/PID
+ * @ret_bytes: (out): length of the map's text, also of one that is refused
+ *
+ * Errors: also HYPERVISOR (it cannot be read).
+ */
+GPtrArray *vsm_mappings_read(int proc_fd, guint64 *ret_bytes, GError **error);
 
 /* Sets LIMIT. */
 void vsm_mappings_too_many(GError **error);

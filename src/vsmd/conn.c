@@ -6,9 +6,9 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "host/hypervisor.h"
 #include "vsmd/dispatch.h"
 #include "vsmd/log.h"
+#include "vsmd/measure.h"
 #include "vsmd/server.h"
 
 /* Shorter waits of a rate are slept, so that they do not fail. */
@@ -17,7 +17,7 @@
 /* Between two measurements of one VM's hypervisor; milliseconds. */
 #define CONNECT_INTERVAL_MS 250
 
-/* Between two requests that read the store and take no turn; milliseconds. */
+/* Between two requests that cost little, but not nothing; milliseconds. */
 #define LOOK_INTERVAL_MS 20
 
 /* How long a connection waits for the end of the one before it. */
@@ -131,18 +131,6 @@ static bool pause_for(VsmConn *conn, gint64 wait_us, GError **error)
     return !cancelled(conn, error);
 }
 
-static void name_hypervisor(VsmConn *conn)
-{
-    char path[4096];
-    ssize_t bytes =
-        readlinkat(conn->peer->process.proc_fd, "exe", path, sizeof(path) - 1);
-
-    g_mutex_lock(&conn->server->mutex);
-    g_free(conn->vm->hypervisor);
-    conn->vm->hypervisor = bytes > 0 ? g_strndup(path, bytes) : NULL;
-    g_mutex_unlock(&conn->server->mutex);
-}
-
 /*
  * Whatever was sent before the measurement may come from another program that
  * then executed the one that is measured.
@@ -174,6 +162,7 @@ static bool open_attester(VsmConn *conn, GError **error)
 {
     gint64 until =
         g_get_monotonic_time() + conn->server->options->request_ms * MS;
+    g_autoptr(VsmHypervisor) hypervisor = NULL;
     VsmAttester *attester;
     gint64 wait;
     bool ok;
@@ -185,12 +174,13 @@ static bool open_attester(VsmConn *conn, GError **error)
     if (!ok || !pause_for(conn, wait, error)) {
         return false;
     }
-    conn->hypervisor = vsm_hypervisor_measure_within(
-        conn->peer->process.proc_fd, until, conn->cancel, error);
-    if (!conn->hypervisor) {
+    hypervisor = vsm_hypervisor_new(conn->peer->process.proc_fd, error);
+    if (!hypervisor || !vsm_measure(conn->server, conn->vm, hypervisor, until,
+                                    conn->cancel, error)) {
         return false;
     }
-    name_hypervisor(conn);
+    vsm_measure_name(conn->server, conn->vm, conn->peer->process.proc_fd);
+    conn->hypervisor = g_steal_pointer(&hypervisor);
     attester = vsm_local_attester_new(conn->server->host, conn->vm->uuid,
                                       conn->hypervisor);
     conn->dispatch = vsm_dispatch_new(attester, conn->vm->uuid);
@@ -243,6 +233,9 @@ static bool take_rate(VsmConn *conn, guint16 op, GError **error)
     } else if (op == VSM_PROTOCOL_LIST || op == VSM_PROTOCOL_FORGET) {
         ok = vsm_rate_take(&conn->vm->looks, LOOK_INTERVAL_MS, PACE_MS, now,
                            "lists", &wait, error);
+    } else if (op == VSM_PROTOCOL_STATUS) {
+        ok = vsm_rate_take(&conn->vm->looks, LOOK_INTERVAL_MS, PACE_MS, now,
+                           "status requests", &wait, error);
     }
     g_mutex_unlock(&conn->server->mutex);
     return ok && pause_for(conn, wait, error);
@@ -257,8 +250,8 @@ get_ready(VsmConn *conn, guint16 op, gint64 deadline, GError **error)
 {
     return take_rate(conn, op, error) &&
            (!is_measured(op) ||
-            vsm_hypervisor_refresh_within(conn->hypervisor, deadline,
-                                          conn->cancel, error)) &&
+            vsm_measure(conn->server, conn->vm, conn->hypervisor, deadline,
+                        conn->cancel, error)) &&
            (!needs_turn(op) ||
             vsm_turns_take(conn->server->turns, conn->vm->uuid, deadline,
                            conn->cancel, error));
@@ -443,7 +436,6 @@ static gpointer conn_thread(gpointer data)
     leave(conn);
     return NULL;
 }
-    conn->number = ++server->last_conn;
 
 static VsmConn *
 new_conn(VsmServer *server, int fd, VsmPeer *peer, VsmVmState *vm)
@@ -451,6 +443,7 @@ new_conn(VsmServer *server, int fd, VsmPeer *peer, VsmVmState *vm)
     VsmConn *conn = g_new0(VsmConn, 1);
 
     conn->server = server;
+    conn->number = ++server->last_conn;
     conn->fd = fd;
     conn->peer = peer;
     conn->vm = vm;

@@ -20,7 +20,7 @@ typedef struct {
     char *uuid;
     VsmConn *current; /* the connection that is served; NULL: none */
     VsmConn *next; /* waits for the end of @current */
-    VsmRate seals, attests, removes, looks, connects;
+    VsmRate seals, attests, removes, looks, connects, reads;
     guint64 requests, refused;
     gint64 waited_us, longest_wait_us; /* sum, and the longest */
     char *last_error; /* NULL: none */

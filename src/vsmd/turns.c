@@ -170,3 +170,25 @@ bool vsm_rate_take(VsmRate *rate,
     *ret_wait_us = wait;
     return true;
 }
+
+bool vsm_rate_owes_little(const VsmRate *rate,
+                          guint burst_ms,
+                          gint64 now_us,
+                          const char *what,
+                          GError **error)
+{
+    gint64 over = rate->next_us - now_us - (gint64)burst_ms * 1000;
+
+    if (over > 0) {
+        g_set_error(error, VSM_ERROR, VSM_ERROR_BUSY,
+                    "this VM's %s took more than their share: try again in "
+                    "%" G_GINT64_FORMAT " s",
+                    what, over / G_USEC_PER_SEC + 1);
+    }
+    return over <= 0;
+}
+
+void vsm_rate_charge(VsmRate *rate, gint64 cost_us, gint64 now_us)
+{
+    rate->next_us = MAX(rate->next_us, now_us) + cost_us;
+}

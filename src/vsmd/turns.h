@@ -51,3 +51,17 @@ bool vsm_rate_take(VsmRate *rate,
                    const char *what,
                    gint64 *ret_wait_us,
                    GError **error);
+
+/**
+ * vsm_rate_owes_little:
+ * @burst_ms: what may be owed
+ *
+ * For work whose size shows when it is done: vsm_rate_charge() puts it on the
+ * account, and time takes it off again.  BUSY with the time to wait.
+ */
+bool vsm_rate_owes_little(const VsmRate *rate,
+                          guint burst_ms,
+                          gint64 now_us,
+                          const char *what,
+                          GError **error);
+void vsm_rate_charge(VsmRate *rate, gint64 cost_us, gint64 now_us);

@@ -273,6 +273,36 @@ def test_huge_executable_file_keeps_nobody_waiting(host):
 
 
 def test_file_that_was_mapped_stays_in_the_digest(host):
+def bytes_read(pid):
+    """What that process read so far, from files and sockets."""
+    text = pathlib.Path(f"/proc/{pid}/io").read_text()
+    return int(re.search(r"^rchar: (\d+)$", text, re.M)[1])
+
+
+def test_files_that_are_mapped_in_turn_are_read_within_bounds(host):
+    """Equal content: the digest does not grow, but each file is read anew."""
+    good, name = host.vm()
+    bad, bad_name = host.vm()
+    before = bytes_read(host.daemon.pid())
+    texts = []
+    for turn in range(12):
+        bad.call(map_executable, host.home / f"file{turn % 2}", 500)
+        try:
+            bad.call(peer.ask, wire.STATUS, wire.vm(bad_name))
+        except wire.Refused as error:
+            assert error.code == "busy", error
+            texts.append(error.text)
+        bad.call(unmap)
+    assert bytes_read(host.daemon.pid()) - before < 2.5 * (1 << 30)
+    assert len(texts) > 5
+    assert all(re.search(r"mapped files .* try again in \d+ s", text)
+               for text in texts), texts
+    served(good, name)
+    # a new connection gives no new share
+    bad.call(peer.hang_up)
+    refused("busy", bad, peer.connect, host.daemon.socket)
+
+
     good, name = host.vm()
     before = served(good, name)[12]
     good.call(map_executable, host.home / "file", 1)
@@ -498,13 +528,17 @@ def test_flood_of_writes_leaves_other_vms_theirs(hosts):
 
 def test_flood_of_lists_is_slowed_down(host):
     good, name = host.vm()
-    bad, _ = host.vm()
+    bad, bad_name = host.vm()
     started = time.monotonic()
     for _ in range(30):
         bad.call(peer.ids)
         bad.call(peer.ask, wire.FORGET, (32 * "0",))
     assert time.monotonic() - started > 1
     served(good, name)
+    started = time.monotonic()
+    for _ in range(60):
+        bad.call(peer.ask, wire.STATUS, wire.vm(bad_name))
+    assert time.monotonic() - started > 1
 
 
 def test_recipient_that_is_not_allowed_is_denied(hosts):

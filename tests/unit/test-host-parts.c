@@ -67,6 +67,34 @@ static void test_unreadable_map_line_is_an_error(void)
     }
 }
 
+/* A process may have 65,530 mappings, of few files or of many. */
+static void test_each_file_of_many_lines_is_listed_once(void)
+{
+    g_autoptr(GString) maps = g_string_new(NULL);
+    g_autoptr(GPtrArray) mappings = NULL;
+    g_autoptr(GError) error = NULL;
+
+    for (guint i = 0; i < 65000; i++) { /* two devices have each inode */
+        guint file = i * 7919 % VSM_HYPERVISOR_FILES_MAX;
+
+        g_string_append_printf(maps, "%x-%x r-xp 0 08:%02x %u /lib/%u\n", i,
+                               i + 1, file % 2, file / 2 + 1, file);
+    }
+    mappings = vsm_mappings_parse(maps->str, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(mappings->len, ==, VSM_HYPERVISOR_FILES_MAX);
+    for (guint i = 0; i < mappings->len; i++) {
+        const VsmMapping *one = mappings->pdata[i];
+        g_autofree char *path =
+            g_strdup_printf("/lib/%u", i * 7919 % VSM_HYPERVISOR_FILES_MAX);
+
+        g_assert_cmpstr(one->path, ==, path);
+    }
+    g_string_append(maps, "0-1 r-xp 0 09:00 1 /lib/x\n");
+    g_assert_null(vsm_mappings_parse(maps->str, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_LIMIT);
+}
+
 static gpointer map_file(const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -265,6 +293,38 @@ static void test_reading_ends_with_the_request(void)
     g_assert_true(vsm_digest_equal(&before, vsm_hypervisor_digest(hypervisor)));
     munmap(at, 4096);
     g_unlink(path);
+    g_rmdir(dir);
+}
+
+/* Files of equal content take one place in the set, but are read each time. */
+static void test_what_is_read_again_is_counted_again(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("vsm-exe-XXXXXX", NULL);
+    char *paths[] = {g_build_filename(dir, "one", NULL),
+                     g_build_filename(dir, "two", NULL)};
+    g_autoptr(VsmHypervisor) hypervisor = measure_self();
+    guint64 before = vsm_hypervisor_cost(hypervisor), idle;
+
+    g_assert_true(refresh(hypervisor));
+    idle = vsm_hypervisor_cost(hypervisor) - before;
+    g_assert_cmpuint(idle, >, 0); /* the list itself */
+    g_assert_cmpuint(idle, <, before);
+    for (guint i = 0; i < 2; i++) {
+        write_file(paths[i], 'a');
+        g_assert_cmpint(truncate(paths[i], 8 << 20), ==, 0);
+    }
+    for (guint i = 0; i < 6; i++) {
+        gpointer at = map_file(paths[i % 2]);
+
+        before = vsm_hypervisor_cost(hypervisor);
+        g_assert_true(refresh(hypervisor));
+        g_assert_cmpuint(vsm_hypervisor_cost(hypervisor) - before, >=, 8 << 20);
+        munmap(at, 4096);
+    }
+    for (guint i = 0; i < 2; i++) {
+        g_unlink(paths[i]);
+        g_free(paths[i]);
+    }
     g_rmdir(dir);
 }
 
@@ -595,6 +655,10 @@ int main(int argc, char **argv)
         test_file_that_is_mapped_anew_is_measured_anew);
     ADD("huge-file-is-refused-unread", test_huge_file_is_refused_unread);
     ADD("reading-ends-with-the-request", test_reading_ends_with_the_request);
+    ADD("what-is-read-again-is-counted-again",
+        test_what_is_read_again_is_counted_again);
+    ADD("each-file-of-many-lines-is-listed-once",
+        test_each_file_of_many_lines_is_listed_once);
     ADD("gone-process-is-an-error", test_gone_process_is_an_error);
     ADD("config-diff-shows-the-lines", test_config_diff_shows_the_lines);
     ADD("config-diff-is-short", test_config_diff_is_short);

@@ -394,6 +394,24 @@ static void test_rate_paces_short_waits_and_refuses_long_ones(void)
     g_assert_cmpint(wait, ==, 0);
 }
 
+static void test_who_owes_too_much_waits_until_time_paid_it(void)
+{
+    VsmRate rate = {0};
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(vsm_rate_owes_little(&rate, 2000, 5000, "files", NULL));
+    vsm_rate_charge(&rate, 2000000, 5000);
+    g_assert_true(vsm_rate_owes_little(&rate, 2000, 5000, "files", NULL));
+    vsm_rate_charge(&rate, 3500000, 5000);
+    g_assert_false(vsm_rate_owes_little(&rate, 2000, 5000, "files", &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_BUSY);
+    g_assert_nonnull(strstr(error->message, "try again in 4 s"));
+    g_assert_true(vsm_rate_owes_little(&rate, 2000, 3505000, "files", NULL));
+    /* a rest saves nothing up */
+    vsm_rate_charge(&rate, 2000001, 100000000);
+    g_assert_false(vsm_rate_owes_little(&rate, 2000, 100000000, "files", NULL));
+}
+
 /* --- Settings ------------------------------------------------------------- */
 
 static void test_key_file_sets_what_it_says(void)
@@ -527,6 +545,8 @@ int main(int argc, char **argv)
         test_turn_that_does_not_come_is_busy_with_the_time);
     ADD("rate-paces-short-waits-and-refuses-long-ones",
         test_rate_paces_short_waits_and_refuses_long_ones);
+    ADD("who-owes-too-much-waits-until-time-paid-it",
+        test_who_owes_too_much_waits_until_time_paid_it);
     ADD("key-file-sets-what-it-says", test_key_file_sets_what_it_says);
     ADD("wrong-setting-is-named", test_wrong_setting_is_named);
     ADD("settings-that-do-not-fit-are-refused",
