@@ -25,10 +25,11 @@ static void add(GVariantBuilder *dict, const char *key, GVariant *value)
     g_variant_builder_add(dict, "{sv}", key, value);
 }
 
+/* A VM chooses the path of its executable, and names in errors. */
 static void add_text(GVariantBuilder *dict, const char *key, const char *text)
 {
     if (text) {
-        add(dict, key, g_variant_new_string(text));
+        add(dict, key, g_variant_new_take_string(g_utf8_make_valid(text, -1)));
     }
 }
 

@@ -14,6 +14,7 @@ import shutil
 import signal
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -125,7 +126,6 @@ def test_unregistered_vm_is_not_served_any_more(host):
     assert other.call(peer.ids) == []
 
 
-def test_child_of_a_vm_is_not_the_vm(host):
 def send_and_never_read(state, data):
     """Until the daemon stands still in an answer."""
     state["wire"].socket.settimeout(0.2)
@@ -163,6 +163,7 @@ def test_unregistering_does_not_wait_for_a_successor(hosts):
     assert host.admin.status()[1][name]["connected"]
 
 
+def test_child_of_a_vm_is_not_the_vm(host):
     """Connect, fork, exec the genuine binary: the child's messages are not
     those of the process that was measured."""
     good, name = host.vm()
@@ -272,7 +273,6 @@ def test_huge_executable_file_keeps_nobody_waiting(host):
     assert longest < (time.monotonic() - begin) / 2
 
 
-def test_file_that_was_mapped_stays_in_the_digest(host):
 def bytes_read(pid):
     """What that process read so far, from files and sockets."""
     text = pathlib.Path(f"/proc/{pid}/io").read_text()
@@ -303,6 +303,7 @@ def test_files_that_are_mapped_in_turn_are_read_within_bounds(host):
     refused("busy", bad, peer.connect, host.daemon.socket)
 
 
+def test_file_that_was_mapped_stays_in_the_digest(host):
     good, name = host.vm()
     before = served(good, name)[12]
     good.call(map_executable, host.home / "file", 1)
@@ -534,11 +535,11 @@ def test_flood_of_lists_is_slowed_down(host):
         bad.call(peer.ids)
         bad.call(peer.ask, wire.FORGET, (32 * "0",))
     assert time.monotonic() - started > 1
-    served(good, name)
     started = time.monotonic()
     for _ in range(60):
         bad.call(peer.ask, wire.STATUS, wire.vm(bad_name))
     assert time.monotonic() - started > 1
+    served(good, name)
 
 
 def test_recipient_that_is_not_allowed_is_denied(hosts):
@@ -606,6 +607,39 @@ def test_status_is_one_screen(host):
                  "1 snapshots", "no sealed snapshot"):
         assert text in out.replace("SW   TPM", "swtpm"), text
     assert len(out.splitlines()) <= 24
+
+
+CLIENT = """
+import socket, sys
+sys.stdin.readline()
+client = socket.socket(socket.AF_UNIX)
+client.connect(sys.argv[1])
+print(len(client.recv(4096)), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_executable_of_any_name_is_shown(host):
+    """Its path is no UTF-8."""
+    folder = os.fsencode(host.home) + b"/\xff"
+    os.mkdir(folder)
+    program = os.path.join(folder, b"python")
+    shutil.copy(os.path.realpath(sys.executable), program)
+    name = str(uuid.uuid4())
+    with subprocess.Popen(
+            [program, "-c", CLIENT, host.daemon.socket], text=True,
+            env={**os.environ, "PYTHONHOME": sys.base_prefix},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        host.admin.register(name, process.pid)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert int(process.stdout.readline()) > 12
+        vm = host.admin.status()[1][name]
+        assert vm["hypervisor"] == f"{host.home}/\ufffd/python"
+        assert "/python" in host.daemon.ctl("status", "--json",
+                                            check=0).stdout
+        process.stdin.close()
+    assert "CRITICAL" not in host.daemon.log()
 
 
 def test_metrics_are_prometheus_text(hosts):
