@@ -5,6 +5,7 @@
  */
 #include "tpm-fixture.h"
 
+#include <dlfcn.h>
 #include <string.h>
 #include <glib/gstdio.h>
 
@@ -120,6 +121,45 @@ static void test_hanging_threads_are_few_and_come_back(void)
         }
         g_usleep(50000);
     }
+    assert_works(tpm);
+}
+
+/* Stands before GLib's own for this program. */
+static bool no_threads;
+
+GThread *
+g_thread_try_new(const char *name, GThreadFunc run, gpointer data, GError **why)
+{
+    static GThread *(*real)(const char *, GThreadFunc, gpointer, GError **);
+
+    if (no_threads) {
+        g_set_error(why, G_THREAD_ERROR, G_THREAD_ERROR_AGAIN, "no more");
+        return NULL;
+    }
+    if (!real) {
+        *(void **)&real = dlsym(RTLD_NEXT, "g_thread_try_new");
+    }
+    return real(name, run, data, why);
+}
+
+static void test_no_thread_is_busy_and_then_works_again(void)
+{
+    g_autoptr(Swtpm) swtpm = swtpm_new();
+    g_autoptr(VsmTpm) tpm = NULL;
+    g_autoptr(GError) error = NULL;
+
+    no_threads = true;
+    g_assert_null(vsm_tpm_open(swtpm->tcti, SHORT_MS, &error));
+    no_threads = false;
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_BUSY);
+    g_assert_nonnull(strstr(error->message, "no thread can be started"));
+    tpm = open_short(swtpm);
+    swtpm_kill(swtpm);
+    assert_error(tpm, VSM_ERROR_TPM_ABSENT, swtpm->tcti);
+    swtpm_start(swtpm);
+    no_threads = true;
+    assert_error(tpm, VSM_ERROR_BUSY, "no thread can be started");
+    no_threads = false;
     assert_works(tpm);
 }
 
@@ -303,6 +343,7 @@ int main(int argc, char **argv)
     ADD("stopped", stopped_tpm_times_out_then_works_again);
     ADD("free", free_does_not_wait_for_a_stopped_tpm);
     ADD("hanging-threads", hanging_threads_are_few_and_come_back);
+    ADD("no-thread", no_thread_is_busy_and_then_works_again);
     ADD("killed", killed_tpm_is_absent_then_works_again);
     ADD("keys-again", keys_work_again_after_a_reconnect);
     ADD("another-tpm", another_tpm_is_not_taken_for_ours);
