@@ -153,8 +153,9 @@ typedef struct {
  * @ret_stats: (out) (optional)
  *
  * Nothing that a guest does makes it fail: without @sealed a guest that is not
- * ready has no scope, with it the document shows the difference.  Time and
- * memory are bounded whatever the page tables hold.
+ * ready has no scope, with it the document shows the difference, also when no
+ * vCPU has paging any more.  Time and memory are bounded whatever the page
+ * tables hold.
  *
  * The document is deterministic, but not equal to the sealed one whenever the
  * judgement is "match": it holds the states of jump labels and of JIT pages.

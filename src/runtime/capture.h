@@ -14,7 +14,8 @@ typedef struct {
     const VsmScope *sealed; /* NULL: this scope will be sealed */
     VsmScope *scope; /* in the making */
     VsmPaging paging;
-    guint64 root; /* of the kernel, as the first running vCPU has it */
+    guint64 root; /* of the kernel, as the first running vCPU has it; may lie
+                     where no memory is, as it does if none runs */
     GArray *cr3s; /* of VsmLoadedRoot, one for each vCPU that runs */
     GArray *leaves; /* of VsmLeaf: what classes.c looks at */
     GArray *frames; /* of VsmFrames: all that is sealed, ascending, disjoint */
@@ -41,7 +42,10 @@ typedef struct {
 void vsm_capture_registers(VsmCapture *capture);
 void vsm_capture_tables(VsmCapture *capture);
 
-/* roots.c: finds the kernel's root; false with @ret_reason: no paging yet. */
+/*
+ * roots.c: finds the kernel's root.  No vCPU has paging: to be sealed, false
+ * with @ret_reason; with a sealed scope none, and the scope's root is empty.
+ */
 bool vsm_capture_find_root(VsmCapture *capture, char **ret_reason);
 void vsm_capture_loaded_roots(VsmCapture *capture); /* after the frames */
 

@@ -11,6 +11,7 @@
 #define EFER_LMA (1ull << 10)
 #define EFER_NXE (1ull << 11)
 #define CR3_ADDRESS 0x000ffffffffff000ull
+#define NO_ROOT G_MAXUINT64 /* where no memory can be */
 #define CR3_KPTI_USER 0x1000ull /* Linux: the user's root lies behind it */
 
 #define ENTRY_PRESENT 1ull
@@ -75,22 +76,39 @@ load_root(const VsmCapture *capture, guint vcpu, const VsmX86Regs *regs)
     return loaded;
 }
 
+/* One that cannot be read is empty: it never agrees with a kernel's. */
 static void remember_root(VsmCapture *capture)
 {
     const guint8 *page = vsm_memory_page(capture->guest, capture->root);
 
-    for (guint i = VSM_KERNEL_HALF; page && i < VSM_TABLE_ENTRIES; i++) {
-        guint64 entry = i == VSM_LDT_SLOT ? 0 : vsm_memory_u64(page, i);
+    for (guint i = VSM_KERNEL_HALF; i < VSM_TABLE_ENTRIES; i++) {
+        guint64 entry = page && i != VSM_LDT_SLOT ? vsm_memory_u64(page, i) : 0;
 
         entry &= ~ENTRY_ACCESSED_DIRTY;
         g_array_append_val(capture->scope->root, entry);
     }
 }
 
+/*
+ * A sealed guest had paging: without it nothing is mapped, and the registers
+ * are judged all the same.
+ */
+static bool without_root(VsmCapture *capture, char **ret_reason)
+{
+    if (!capture->sealed) {
+        *ret_reason = g_strdup("the guest is not ready: no vCPU runs in 64-bit "
+                               "mode with paging");
+        return false;
+    }
+    capture->paging.levels = capture->sealed->levels;
+    return true;
+}
+
 bool vsm_capture_find_root(VsmCapture *capture, char **ret_reason)
 {
     const VsmGuest *guest = capture->guest;
 
+    capture->root = NO_ROOT;
     for (guint i = 0; i < guest->n_vcpus; i++) {
         const VsmX86Regs *regs = &guest->vcpus[i];
         VsmLoadedRoot loaded;
@@ -108,9 +126,7 @@ bool vsm_capture_find_root(VsmCapture *capture, char **ret_reason)
         }
         g_array_append_val(capture->cr3s, loaded);
     }
-    if (capture->cr3s->len == 0) {
-        *ret_reason = g_strdup("the guest is not ready: no vCPU runs in 64-bit "
-                               "mode with paging");
+    if (capture->cr3s->len == 0 && !without_root(capture, ret_reason)) {
         return false;
     }
     capture->scope->levels = capture->paging.levels;
@@ -174,7 +190,8 @@ static void check_slot(VsmCapture *capture, guint64 root, guint vcpu)
 
 /*
  * An entry that is missing takes nothing from what is judged: a copy in the
- * making has such.  One that differs maps something else.
+ * making has such.  One that differs maps something else.  The CPU walks roots
+ * in a device's memory too; what those map nobody sees.
  */
 void vsm_capture_compare_root(VsmCapture *capture, guint64 root, guint vcpu)
 {
@@ -182,6 +199,9 @@ void vsm_capture_compare_root(VsmCapture *capture, guint64 root, guint vcpu)
 
     if (!page) {
         add_fact(capture, VSM_FACT_FOREIGN_ROOT, 0, root, 0, vcpu);
+        if (!capture->sealed) {
+            vsm_capture_truncated(capture, VSM_CLASS_ROOTS); /* not sealed so */
+        }
         return;
     }
     if (!vsm_budget_take(&capture->budget, VSM_KERNEL_HALF)) {

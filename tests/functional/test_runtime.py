@@ -196,6 +196,19 @@ def test_halted_vcpu_without_paging_is_no_offline_one(armed):
                               for finding in answer.findings}, answer.findings
 
 
+def test_reset_guest_is_a_mismatch(armed):
+    """No vCPU has paging then; nor has one with a kernel that left it."""
+    armed.stop()
+    armed.qmp.command("system_reset")
+    armed.qmp.event("RESET")
+    answer = armed.attest_runtime("clean")
+    armed.rollback("clean")
+    armed.cont()
+    assert answer.result == "mismatch"
+    assert ("cpu/CR0", 0) in {(finding["where"], finding.get("vcpu"))
+                              for finding in answer.findings}, answer.findings
+
+
 def test_vcpu_that_was_never_started_is_offline(machines):
     """Plugged in and left alone it harms nothing; started, it is named."""
     guest = machines.new(vcpus="1,maxcpus=2")

@@ -4,7 +4,7 @@
  *
  * The first byte chooses.  Tables: each 4 bytes that follow change one entry
  * of a table, to itself, to another table, to a large page, to no memory, or
- * to anything.
+ * to anything; or a vCPU's root or mode.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -15,6 +15,8 @@
 #include "runtime/scope.h"
 
 #define CHANGES_MAX 64
+#define CR0_PG (1ull << 31)
+#define OUTSIDE 0x7ffffff000ull /* of RAM */
 
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
 
@@ -70,7 +72,7 @@ static void change(const guint8 *bytes)
         }
         break;
     case 8:
-        *entry = 0x7ffffff000ull | flags; /* outside of RAM */
+        *entry = OUTSIDE | flags;
         break;
     case 9:
         *entry ^= 1ull << (bytes[3] % 64);
@@ -81,11 +83,13 @@ static void change(const guint8 *bytes)
         }
         break;
     case 11:
-        kernel->vcpus[bytes[3] % FAKE_VCPUS].cr3 = other;
+        kernel->vcpus[bytes[3] % FAKE_VCPUS].cr3 =
+            bytes[2] & 8 ? OUTSIDE : other;
         break;
     case 12:
         kernel->vcpus[bytes[3] % FAKE_VCPUS].cpl = bytes[2] & 3;
         kernel->vcpus[bytes[3] % FAKE_VCPUS].cr4 ^= 0x1000; /* LA57 */
+        kernel->vcpus[bytes[3] % FAKE_VCPUS].cr0 ^= bytes[2] & 8 ? CR0_PG : 0;
         break;
     default:
         *entry = other * 0x9e3779b97f4a7c15ull | flags;
@@ -106,6 +110,7 @@ static void capture(GBytes *with)
                                     &reason, &stats, &error));
     g_assert_no_error(error);
     g_assert_true(!document == !!reason);
+    g_assert_true(document || !with);
     /* kernel and low, the two for aliases, LDT slots, a user's root for each
      * vCPU: each no more than RAM has pages, and the roots */
     g_assert_cmpuint(stats.table_pages, <=, 8 * pages);

@@ -15,6 +15,7 @@
 #define FREE_SLOT 300 /* of the root, before that of the IDT; a free table */
 #define FLAGS (FAKE_P | FAKE_W | FAKE_U)
 #define ADDRESS 0x000ffffffffff000ull
+#define OUTSIDE 0x7ffffff000ull /* of RAM and ROM */
 
 /* The one thing that a case does to the guest. */
 typedef struct {
@@ -138,7 +139,36 @@ static void ldt_slot_in_memory(FakeKernel *kernel)
 static void table_outside_ram(FakeKernel *kernel)
 {
     fake_table(kernel, fake_table(kernel, kernel->root)[FREE_SLOT] &
-                           ADDRESS)[7] = 0x7ffffff000ull | FLAGS;
+                           ADDRESS)[7] = OUTSIDE | FLAGS;
+}
+
+static void main_root_outside_ram(FakeKernel *kernel)
+{
+    kernel->vcpus[0].cr3 = OUTSIDE;
+}
+
+static void other_root_outside_ram(FakeKernel *kernel)
+{
+    kernel->vcpus[1].cr3 = OUTSIDE;
+}
+
+static void all_roots_outside_ram(FakeKernel *kernel)
+{
+    main_root_outside_ram(kernel);
+    other_root_outside_ram(kernel);
+}
+
+/* INIT to all others, and the last leaves long mode: as in a reboot. */
+static void no_vcpu_with_paging(FakeKernel *kernel)
+{
+    kernel->vcpus[0].cr0 &= ~(1ull << 31);
+    kernel->vcpus[0].efer &= ~(1ull << 10);
+    kernel->vcpus[1].parked = true;
+}
+
+static void all_vcpus_parked(FakeKernel *kernel)
+{
+    kernel->vcpus[0].parked = kernel->vcpus[1].parked = true;
 }
 
 static void halted_without_paging(FakeKernel *kernel)
@@ -180,6 +210,15 @@ static const Case cases[] = {
     {"ldt-slot-in-memory", ldt_slot_in_memory, "writable-alias", "alias",
      LDT_SLOT},
     {"table-outside-ram", table_outside_ram, "truncated", "exec-set", 0},
+    {"main-root-outside-ram", main_root_outside_ram, "foreign-root", "roots",
+     0},
+    {"other-root-outside-ram", other_root_outside_ram, "foreign-root", "roots",
+     0},
+    {"all-roots-outside-ram", all_roots_outside_ram, "foreign-root", "roots",
+     0},
+    {"no-vcpu-with-paging", no_vcpu_with_paging, "register", "cpu/CR0", 0},
+    {"no-vcpu-in-long-mode", no_vcpu_with_paging, "register", "cpu/EFER", 0},
+    {"all-vcpus-parked", all_vcpus_parked, "foreign-root", "roots", 0},
     {"halted-without-paging", halted_without_paging, "register", "cpu/CR0", 0},
     {"a20", address_line, "register", "cpu/A20", 0},
     {"odd-root-behind-text", odd_root_behind_text, NULL, NULL, 0},
@@ -227,6 +266,11 @@ static void test_not_sealed(void)
         {user_root_too_long, "than the limits allow"},
         {ldt_slot_too_long, "than the limits allow"},
         {table_outside_ram, "outside of its memory"},
+        {main_root_outside_ram, "no kernel text is mapped"},
+        {other_root_outside_ram, "outside of its memory"},
+        {all_roots_outside_ram, "no kernel text is mapped"},
+        {no_vcpu_with_paging, "no vCPU runs in 64-bit mode"},
+        {all_vcpus_parked, "no vCPU runs in 64-bit mode"},
         {halted_without_paging, "vCPU 1 is not in 64-bit mode"},
         {address_line, "vCPU 0 masks address line A20"},
     };
