@@ -256,8 +256,6 @@ static bool build_runtime(const VsmSealedState *sealed,
         return false;
     }
     verdict->unsealed = sealed->unsealed;
-    verdict->host_clock = g_ptr_array_new_with_free_func(g_free);
-    verdict->accepted = g_ptr_array_new_with_free_func(g_free);
     refine(verdict, measured);
     *ret = g_steal_pointer(&verdict);
     return true;
