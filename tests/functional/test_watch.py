@@ -296,13 +296,16 @@ def test_attestations_take_a_share_of_the_guests_time(machines):
 
 def spend_share(guest):
     """Uses up the guest's share of pauses, for a minute at least."""
-    guest.qmp.events.clear()
-    asked = guest.start_vsm("vsm-attest", "clean")
-    guest.qmp.event("STOP")
-    os.kill(guest.pid(), signal.SIGSTOP)    # within its pause
-    time.sleep(4)
-    os.kill(guest.pid(), signal.SIGCONT)
-    guest.finish_vsm(*asked)
+    for _ in range(10):
+        guest.qmp.events.clear()
+        asked = guest.start_vsm("vsm-attest", "clean")
+        guest.qmp.event("STOP")
+        os.kill(guest.pid(), signal.SIGSTOP)    # within its pause, mostly
+        time.sleep(4)
+        os.kill(guest.pid(), signal.SIGCONT)
+        if guest.finish_vsm(*asked).verdict["pause-ms"] >= 4000:
+            return
+    raise AssertionError("the guest's pause was always over too soon")
 
 
 def test_looks_that_are_skipped_are_counted_and_told(machines):
