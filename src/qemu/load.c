@@ -18,6 +18,7 @@
 #include "pass.h"
 #include "sections.h"
 #include "trace.h"
+#include "watch.h"
 
 struct VsmLoad {
     bool prepared; /* by vsm-rollback, whose job ends it */
@@ -251,6 +252,9 @@ bool vsm_load_end(VsmManager *m, bool changed, int ret, Error **errp)
 
     trace_vsm_load_end(changed, ret);
     m->load->changed = changed;
+    if (changed) {
+        vsm_watch_loaded(m);
+    }
     if (ret < 0) {
         loader_failed(m, ret, !errp, &err);
         if (errp && changed) {

@@ -15,6 +15,7 @@
 #include "jobs.h"
 #include "reaction.h"
 #include "trace.h"
+#include "watch.h"
 
 #define HOUR_MS (60 * 60 * 1000)
 
@@ -33,9 +34,10 @@ void vsm_reaction_note(VsmManager *m,
         m->on_mismatch != VSM_MISMATCH_ACTION_ROLLBACK) {
         return;
     }
+    /* The VM may stand still for an earlier mismatch.  */
+    m->reaction.ran = ran || (m->reaction.id && m->reaction.ran);
     g_free(m->reaction.id);
     m->reaction.id = g_strdup(id);
-    m->reaction.ran = ran;
 }
 
 /* Takes one of the rollbacks of this hour.  */
@@ -56,11 +58,16 @@ static bool take_rollback(VsmManager *m)
 
 void vsm_reaction_act(VsmManager *m)
 {
-    g_autofree char *id = g_steal_pointer(&m->reaction.id);
-    g_autofree char *snapshot = id ? g_strdup_printf("id:%s", id) : NULL;
+    g_autofree char *id = NULL;
+    g_autofree char *snapshot = NULL;
     g_autofree char *job_id = NULL;
     Error *err = NULL;
 
+    /* The report on what it is done for comes first.  */
+    if (vsm_watch_keeps(m)) {
+        return;
+    }
+    id = g_steal_pointer(&m->reaction.id);
     if (!id || m->quitting || runstate_is_running()) {
         return;
     }
@@ -70,6 +77,7 @@ void vsm_reaction_act(VsmManager *m)
                     ARRAY_SIZE(m->reaction.rollbacks_ms));
         return;
     }
+    snapshot = g_strdup_printf("id:%s", id);
     job_id = g_strdup_printf("vsm-rollback%u", m->reaction.n_jobs++);
     trace_vsm_reaction(job_id, id);
     vsm_job_start(

@@ -24,7 +24,10 @@ void vsm_reaction_note(VsmManager *m,
                        const VsmVerdict *verdict,
                        bool ran);
 
-/* Does it: after vsm_op_end().  Not if somebody let the VM run meanwhile.  */
+/*
+ * Does it: after vsm_op_end().  Not if somebody let the VM run meanwhile, and
+ * not before the watch has reported what it stopped the VM for.
+ */
 void vsm_reaction_act(VsmManager *m);
 
 /* There is nothing to be done any more.  */

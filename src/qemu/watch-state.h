@@ -22,7 +22,7 @@ struct VsmWatch {
     char *snapshot;
 
     GBytes *scope; /* proved; NULL: not yet */
-    char *id; /* of its record */
+    char *id; /* of its record, also of the last one that was proved */
     bool proved; /* @scope is known, or that there is none */
 
     /*

@@ -61,6 +61,21 @@ static void begin_op(VsmManager *m)
 
 /* --- The baseline --------------------------------------------------------- */
 
+static void proved(VsmWatch *watch, VsmCheck *check)
+{
+    GBytes *scope = vsm_check_scope(check);
+    const char *id = vsm_check_record(check)->id;
+
+    watch->scope = scope ? g_bytes_ref(scope) : NULL;
+    watch->proved = true;
+    /* To match another snapshot, or to differ from it so, is news.  */
+    if (g_strcmp0(watch->id, id)) {
+        g_clear_pointer(&watch->last, g_free);
+        g_free(watch->id);
+        watch->id = g_strdup(id);
+    }
+}
+
 static void coroutine_fn prove_co(void *opaque)
 {
     VsmWatch *watch = opaque;
@@ -72,11 +87,7 @@ static void coroutine_fn prove_co(void *opaque)
         &err);
 
     if (check) {
-        GBytes *scope = vsm_check_scope(check);
-
-        watch->scope = scope ? g_bytes_ref(scope) : NULL;
-        watch->id = g_strdup(vsm_check_record(check)->id);
-        watch->proved = true;
+        proved(watch, check);
         vsm_glue_check_free(m, check);
     } else {
         bool tell = vsm_watch_skipped(watch, error_get_pretty(err));
@@ -95,10 +106,10 @@ static void coroutine_fn prove_co(void *opaque)
     vsm_watch_worked(watch);
 }
 
+/* But for its id, which tells another one.  */
 static void forget_baseline(VsmWatch *watch)
 {
     g_clear_pointer(&watch->scope, g_bytes_unref);
-    g_clear_pointer(&watch->id, g_free);
     watch->proved = false;
 }
 
@@ -282,18 +293,37 @@ bool vsm_watch_check(uint32_t seconds, const char *snapshot, Error **errp)
 }
 
 /* Nothing is known of the VM, and nothing is left to be done to it.  */
-static void forget(VsmWatch *watch)
+static void forget_vm(VsmWatch *watch)
 {
-    forget_baseline(watch);
     vsm_look_clear(&watch->look);
     g_clear_pointer(&watch->text, g_free);
     g_clear_pointer(&watch->last, g_free);
     g_clear_pointer(&watch->told, g_free);
-    g_clear_pointer(&watch->skips.reason, g_free);
-    memset(&watch->skips, 0, sizeof(watch->skips));
     watch->has_outcome = watch->kept = false;
     watch->patching = 0;
     vsm_reaction_drop(watch->m);
+}
+
+static void forget(VsmWatch *watch)
+{
+    forget_baseline(watch);
+    g_clear_pointer(&watch->id, g_free);
+    forget_vm(watch);
+    g_clear_pointer(&watch->skips.reason, g_free);
+    memset(&watch->skips, 0, sizeof(watch->skips));
+}
+
+void vsm_watch_loaded(VsmManager *m)
+{
+    if (m->watch) {
+        forget_vm(m->watch);
+        vsm_watch_looked(m->watch); /* it is stopped */
+    }
+}
+
+bool vsm_watch_keeps(VsmManager *m)
+{
+    return m->watch && m->watch->kept;
 }
 
 void vsm_watch_set(VsmManager *m, uint32_t seconds, const char *snapshot)

@@ -21,6 +21,15 @@ void vsm_watch_set(VsmManager *m, uint32_t seconds, const char *snapshot);
 /* Snapshots changed, or the VM is another: the baseline is looked up again. */
 void vsm_watch_renew(VsmManager *m);
 
+/*
+ * A load made the VM another, be it only in part: what was seen of the former
+ * one says nothing of it.  The same attack on it is another attack.
+ */
+void vsm_watch_loaded(VsmManager *m);
+
+/* Whether it still has to report what it stopped the VM for.  */
+bool vsm_watch_keeps(VsmManager *m);
+
 /* QEMU ends: waits for what is under way, which is cancelled, and ends.  */
 void vsm_watch_shutdown(VsmManager *m);
 

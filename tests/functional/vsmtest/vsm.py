@@ -6,6 +6,7 @@ import base64
 import json
 import os
 
+from . import wait
 from .qmp import QmpError
 
 
@@ -62,7 +63,7 @@ class Answer:
 
 
 class VsmCommands:
-    """Needs self.qmp."""
+    """Needs self.qmp and self.status()."""
 
     def devices(self):
         """Node names of the disks, the vmstate's first."""
@@ -156,6 +157,11 @@ class VsmCommands:
 
     def verify(self, snapshot, **options):
         return self._vsm("vsm-verify", snapshot, **options)
+
+    def rolled_back(self, timeout=30):
+        """Waits until the guest was, by itself, and runs."""
+        self.qmp.event("VSM_ROLLED_BACK", timeout)
+        wait.until("the guest runs", lambda: self.status() == "running")
 
     def rollback(self, snapshot, **options):
         return self._vsm("vsm-rollback", snapshot, **options)
