@@ -63,7 +63,7 @@ static VsmAnswer *coroutine_fn report_ask(VsmWatch *watch, Error **errp)
     return answer;
 }
 
-static bool stops(const VsmWatch *watch)
+bool vsm_watch_stops(const VsmWatch *watch)
 {
     return watch->look.verdict &&
            vsm_reaction_stops(watch->m, watch->look.verdict);
@@ -81,6 +81,13 @@ static void reported(VsmWatch *watch, VsmAnswer *answer)
     watch->last = g_steal_pointer(&watch->text);
     g_clear_pointer(&watch->told, g_free);
     watch->kept = false;
+}
+
+/* Unless somebody let the VM run in spite of what was found.  */
+static bool stands_still(const VsmWatch *watch)
+{
+    return vsm_watch_stops(watch) &&
+           (watch->hold.held || !runstate_is_running());
 }
 
 /* A mismatch is told at once, be it without a signature.  */
@@ -106,16 +113,14 @@ static void unreported(VsmWatch *watch, Error *err)
         vsm_watch_failed(watch, err);
     }
     g_clear_pointer(&watch->last, g_free);
-    /* Somebody may have let the VM run in spite of it.  */
-    watch->kept =
-        stops(watch) && (watch->hold.held || !runstate_is_running());
+    watch->kept = stands_still(watch);
 }
 
 static void release(void *opaque)
 {
     VsmWatch *watch = opaque;
 
-    vsm_hold_release(&watch->hold, !stops(watch));
+    vsm_hold_release(&watch->hold, !vsm_watch_stops(watch));
     if (!watch->kept) {
         vsm_look_clear(&watch->look);
         g_clear_pointer(&watch->text, g_free);

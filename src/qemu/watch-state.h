@@ -67,8 +67,8 @@ void vsm_watch_arm_ms(VsmWatch *watch, unsigned ms);
 void vsm_watch_work(VsmWatch *watch, CoroutineEntry *entry);
 void coroutine_fn vsm_watch_worked(VsmWatch *watch);
 
-/* The result of the look at hand is @text (transfer full).  */
-void vsm_watch_result(VsmWatch *watch, VsmOutcome outcome, char *text);
+/* Whether the VM does not run on after the look at hand.  */
+bool vsm_watch_stops(const VsmWatch *watch);
 
 /*
  * Has the look at hand signed and told; vsm_op_begin() was called.  Lets go of

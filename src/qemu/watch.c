@@ -3,9 +3,9 @@
  *
  * The baseline is proved once, by the TPM; then each look is judged here,
  * without the attester, and holds no transaction.  Only a result that is
- * another than before is signed: that very capture, while the VM stands still
- * if there is a finding.  Looks are made in one go on the main thread, so they
- * never keep an operation out.
+ * another than before is signed: that very capture, of which there are copies,
+ * so the VM waits for that only if it is to stay stopped.  Looks are made in
+ * one go on the main thread, so they never keep an operation out.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -196,7 +196,8 @@ static void look(VsmWatch *watch)
                watch->patching < VSM_SCOPE_RETRIES;
     watch->patching = patching ? watch->patching + 1 : 0;
     changed = looked && !patching && look_changed(watch);
-    if (!changed || watch->outcome != VSM_OUTCOME_MISMATCH) {
+    /* An attester that hangs costs a guest that is to run on no time.  */
+    if (!changed || !vsm_watch_stops(watch)) {
         vsm_hold_release(&watch->hold, true);
     }
     if (looked) {

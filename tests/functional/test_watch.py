@@ -176,6 +176,18 @@ def test_mismatch_that_cannot_be_signed_is_told_and_signed_later(machines, rc,
     assert guest.vsm_status()["watch"]["reported"] is True
 
 
+def test_guest_runs_on_while_its_mismatch_is_signed(machines):
+    guest = watched(machines)
+    signing, go = guest.tpm.proxy.stall(proxy.SIGN)
+    guest.serial.ask("attack text-byte")
+    assert signing.wait(PATIENCE)
+    guest.serial.ask("ping", timeout=5)
+    assert guest.status() == "running"
+    assert guest.vsm_status()["state"] == "attest"
+    go.set()
+    result(guest, "mismatch")
+
+
 @pytest.mark.parametrize("rc, code", [(NV_RATE, "busy"), (FAILURE, "tpm")])
 def test_on_mismatch_pause_does_not_wait_for_the_tpm(machines, rc, code):
     """What stopped the guest is signed as soon as the TPM is there again."""
@@ -424,8 +436,9 @@ def test_quit_while_the_baseline_is_proved(machines):
     ends(guest)
 
 
-def test_quit_while_a_mismatch_is_reported(machines):
-    guest = watched(machines)
+@pytest.mark.parametrize("action", ["report", "pause"])
+def test_quit_while_a_mismatch_is_reported(machines, action):
+    guest = watched(machines, f",on-mismatch={action}")
     signing, go = guest.tpm.proxy.stall(proxy.SIGN)
     guest.serial.ask("attack text-byte")
     assert signing.wait(PATIENCE)
@@ -434,11 +447,13 @@ def test_quit_while_a_mismatch_is_reported(machines):
 
 
 @pytest.mark.daemon_only
-def test_quit_while_the_daemon_hangs(machines):
-    guest = watched(machines)
+@pytest.mark.parametrize("action", ["report", "pause"])
+def test_quit_while_the_daemon_hangs(machines, action):
+    guest = watched(machines, f",on-mismatch={action}",
+                    extra=("-trace", "vsm_watch_look"))
     guest.daemon.freeze()
     guest.serial.ask("attack text-byte")
-    wait.until("the guest is held", lambda: guest.status() == "paused")
+    wait.until("a mismatch is reported", lambda: "mismatch" in guest.stderr())
     ends(guest)
     guest.daemon.thaw()
 
