@@ -40,8 +40,8 @@ void vsm_reaction_note(VsmManager *m,
     m->reaction.id = g_strdup(id);
 }
 
-/* Takes one of the rollbacks of this hour.  */
-static bool take_rollback(VsmManager *m)
+/* Where to note one more rollback of this hour; NULL: there were enough.  */
+static int64_t *free_rollback(VsmManager *m)
 {
     int64_t now = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
 
@@ -49,11 +49,19 @@ static bool take_rollback(VsmManager *m)
         int64_t *at = &m->reaction.rollbacks_ms[i];
 
         if (!*at || now - *at >= HOUR_MS) {
-            *at = now;
-            return true;
+            return at;
         }
     }
-    return false;
+    return NULL;
+}
+
+void vsm_reaction_rolled_back(VsmManager *m)
+{
+    int64_t *at = free_rollback(m);
+
+    if (at) {
+        *at = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
+    }
 }
 
 void vsm_reaction_act(VsmManager *m)
@@ -71,7 +79,7 @@ void vsm_reaction_act(VsmManager *m)
     if (!id || m->quitting || runstate_is_running()) {
         return;
     }
-    if (!take_rollback(m)) {
+    if (!free_rollback(m)) {
         warn_report("vsm: the guest was rolled back %zu times within an hour; "
                     "it stays stopped",
                     ARRAY_SIZE(m->reaction.rollbacks_ms));

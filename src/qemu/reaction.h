@@ -30,6 +30,9 @@ void vsm_reaction_note(VsmManager *m,
  */
 void vsm_reaction_act(VsmManager *m);
 
+/* The VM went back: one of the rollbacks of this hour is used up.  */
+void vsm_reaction_rolled_back(VsmManager *m);
+
 /* There is nothing to be done any more.  */
 void vsm_reaction_drop(VsmManager *m);
 

@@ -13,6 +13,7 @@
 #include "disks.h"
 #include "load.h"
 #include "pass.h"
+#include "reaction.h"
 #include "rollback.h"
 #include "look.h"
 #include "stored.h"
@@ -86,6 +87,9 @@ static void rollback_load(void *opaque)
     vsm_load_prepare(r->m, g_steal_pointer(&r->check));
     r->ok = load_snapshot(tag, vmstate, true, devices, &r->err);
     r->verdict = vsm_load_take(r->m, &r->check, &r->changed);
+    if (r->changed && r->job->runtime) {
+        vsm_reaction_rolled_back(r->m);
+    }
     if (r->ok && r->job->runtime) {
         r->ok = runtime_matches(r);
     }

@@ -142,17 +142,30 @@ static bool coroutine_fn attest_measure(Attest *a, Error **errp)
                                     errp)) {
         return false;
     }
+    a->stay = a->look.verdict && vsm_reaction_stops(m, a->look.verdict);
     if (!vsm_check_set_scope(a->check, a->look.measured, a->look.reason,
                              a->look.hashed, &error)) {
         vsm_fail(m, error->code, errp, "%s", error->message);
         return false;
     }
-    a->stay = a->look.verdict && vsm_reaction_stops(m, a->look.verdict);
     return true;
+}
+
+/* The VM stays stopped for what was seen here: that is told all the same.  */
+static void attest_unreported(Attest *a, Error **errp)
+{
+    g_autofree char *first = vsm_first_finding(a->look.verdict);
+
+    a->job->changed = vsm_hold_was_running(&a->hold);
+    error_prepend(errp,
+                  "The guest differs from '%s' (%s) and stays stopped; no "
+                  "report on that could be made: ",
+                  vsm_check_record(a->check)->tag, first);
 }
 
 VsmAnswer *coroutine_fn vsm_attest_runtime_body(VsmJob *job, Error **errp)
 {
+    ERRP_GUARD();
     VsmManager *m = job->m;
     Attest a = {.job = job};
     g_autoptr(VsmVerdict) verdict = NULL;
@@ -167,6 +180,10 @@ VsmAnswer *coroutine_fn vsm_attest_runtime_body(VsmJob *job, Error **errp)
     }
     measured = attest_measure(&a, errp);
     vsm_main_call(attest_measured, &a);
+    if (a.stay) {
+        vsm_reaction_note(m, vsm_check_record(a.check)->id, a.look.verdict,
+                          vsm_hold_was_running(&a.hold));
+    }
     if (measured) {
         vsm_explain(m, a.check, a.look.pages, a.look.verdict);
         vsm_check_set_pause(a.check, a.hold.pause_ms);
@@ -178,8 +195,8 @@ VsmAnswer *coroutine_fn vsm_attest_runtime_body(VsmJob *job, Error **errp)
                                 a.look.hashed);
         answer->has_profile = true;
         answer->profile = job->profile;
-        vsm_reaction_note(m, vsm_check_record(a.check)->id, verdict,
-                          vsm_hold_was_running(&a.hold));
+    } else if (a.stay) {
+        attest_unreported(&a, errp);
     }
     vsm_main_call(attest_release, &a);
     vsm_glue_check_free(m, a.check);

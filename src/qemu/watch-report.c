@@ -104,7 +104,9 @@ static void unreported(VsmWatch *watch, Error *err)
                       "not be made yet: ",
                       first);
         if (g_strcmp0(watch->told, error_get_pretty(err))) {
-            vsm_op_refused(m, false, err);
+            vsm_op_refused(
+                m, stands_still(watch) && vsm_hold_was_running(&watch->hold),
+                err);
             g_free(watch->told);
             watch->told = g_strdup(error_get_pretty(err));
         }
