@@ -107,7 +107,11 @@ class Bench:
                 if alone and other != side and machine.qmp:
                     machine.stop()
                     machine.forget_cache()
-            values = step(machines[side].start())
+            fresh = not machines[side].qmp
+            machine = machines[side].start()
+            if fresh and turn >= 0 and step is measure.save:
+                step(machine)    # whoever reads RAM first populates it
+            values = step(machine)
             if turn >= 0:
                 for figure, value in values.items():
                     lines[side][figure].append(value)
