@@ -169,6 +169,9 @@ typedef struct {
     VsmDigest measured;
     bool unsealed; /* the TPM released the sealed digest */
     char *report; /* JWS or JWE; NULL without a nonce */
+    /* Runtime scope, from vsm_scope_judge() alone: over addresses and bytes of
+     * all pages whose bytes differ; else zero. */
+    VsmDigest pages;
 } VsmVerdict;
 
 typedef struct {

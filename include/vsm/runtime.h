@@ -190,7 +190,7 @@ bool vsm_scope_profile_check(const char *profile, GError **error);
  *       VSM_FINDINGS_MAX, and findings_left_out), tolerated and unattested
  *       (texts as "jump-label 0xffffffff81234567 on", "jit
  *       0xffffffffc0000000 13 pages"; the last may be "... and N more"),
- *       measured (SHA-384 of @measured); all else zero or NULL
+ *       measured (SHA-384 of @measured), pages; all else zero or NULL
  *
  * A finding: kind of those above; where: the class, for a register
  * "cpu/NAME"; offset: guest-virtual address (class "firmware": physical);

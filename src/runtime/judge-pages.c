@@ -102,6 +102,17 @@ add_page(VsmJudgement *judgement, const char *kind, const VsmScopeRun *page)
     vsm_judge_add(judgement, finding);
 }
 
+/* A page that has a finding may be changed again: its digest tells. */
+static void note_bytes(VsmJudgement *judgement, const Place *now)
+{
+    guint64 va = GUINT64_TO_BE(now->page.va);
+
+    g_byte_array_append(judgement->pages, (const guint8 *)&va, sizeof(va));
+    if (now->digest) {
+        g_byte_array_append(judgement->pages, now->digest->b, VSM_DIGEST_BYTES);
+    }
+}
+
 static void add_change(VsmJudgement *judgement,
                        const char *kind,
                        const VsmScopeRun *sealed,
@@ -184,6 +195,7 @@ judge_both(VsmJudgement *judgement, const Place *sealed, const Place *now)
 
         page.scope_class = sealed->page.scope_class;
         add_page(judgement, bytes_kind(page.scope_class), &page);
+        note_bytes(judgement, now);
     }
 }
 
@@ -252,6 +264,13 @@ static bool list_jit(VsmJudgement *judgement, GError **error)
 
 bool vsm_judge_pages(VsmJudgement *judgement, GError **error)
 {
+    g_autoptr(GByteArray) pages = g_byte_array_new();
+
+    judgement->pages = pages;
     compare(judgement);
+    if (pages->len && !vsm_sha384(pages->data, pages->len,
+                                  &judgement->verdict->pages, error)) {
+        return false;
+    }
     return judgement->strict || list_jit(judgement, error);
 }

@@ -11,6 +11,7 @@ typedef struct {
     const VsmScope *sealed, *measured;
     bool strict;
     VsmVerdict *verdict;
+    GByteArray *pages; /* address and digest of each page with other bytes */
 } VsmJudgement;
 
 /* Takes the finding; counts it when the answer is full. */

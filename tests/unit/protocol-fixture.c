@@ -90,6 +90,7 @@ static VsmVerdict verdict = {
     DIGEST(0xb0),
     true,
     (char *)"eyJhbGciOiJFUzM4NCJ9.e30.AAAA",
+    {{0}}, /* not of the protocol */
 };
 static VsmStatus status = {
     (char *)"daemon",
