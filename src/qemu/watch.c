@@ -122,22 +122,33 @@ void vsm_watch_renew(VsmManager *m)
 
 /* --- A look --------------------------------------------------------------- */
 
-/* What tells one result from another: the findings' places, not values.  */
+/*
+ * What tells one result from another: the findings' places, not values, and
+ * the bytes of pages that differ.
+ */
 static char *result_text(const VsmLook *look)
 {
+    const VsmVerdict *verdict = look->verdict;
     GString *text;
 
-    if (!look->verdict) {
+    if (!verdict) {
         return g_strdup_printf("unavailable %s", look->reason ?: "");
     }
-    text = g_string_new(look->verdict->result == VSM_RESULT_MATCH ? "match"
-                                                                  : "mismatch");
-    for (guint i = 0; i < look->verdict->findings->len; i++) {
-        const VsmFinding *finding =
-            g_ptr_array_index(look->verdict->findings, i);
+    if (verdict->result == VSM_RESULT_MATCH) {
+        return g_strdup("match");
+    }
+    text = g_string_new("mismatch");
+    for (guint i = 0; i < verdict->findings->len; i++) {
+        const VsmFinding *finding = g_ptr_array_index(verdict->findings, i);
 
-        g_string_append_printf(text, " %s:%s:%" PRIx64 ":%u", finding->kind,
-                               finding->where, finding->offset, finding->vcpu);
+        g_string_append_printf(text, " %s:%s:%" PRIx64 "+%" PRIx64 ":%u",
+                               finding->kind, finding->where, finding->offset,
+                               finding->bytes, finding->vcpu);
+    }
+    g_string_append_printf(text, " left-out:%" PRIu64 " pages:",
+                           verdict->findings_left_out);
+    for (guint i = 0; i < VSM_DIGEST_BYTES; i++) {
+        g_string_append_printf(text, "%02x", verdict->pages.b[i]);
     }
     return g_string_free(text, false);
 }

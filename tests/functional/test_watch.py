@@ -88,6 +88,26 @@ def test_watch_tells_each_change_of_the_result_and_nothing_else(machines):
     result(guest, "match")
 
 
+def test_patch_beside_or_inside_one_that_was_told_is_told(machines):
+    """Neither is in another place than the finding that there was."""
+    guest = watched(machines)
+    guest.serial.ask("attack text-byte")
+    [first] = claims_of(result(guest, "mismatch"))["findings"]
+    site = int(first["pa"], 16)
+    for more in (site + 4096, site + 8):
+        guest.stop()
+        gdb = guest.gdb()
+        gdb.flip_byte(more)
+        gdb.close()
+        guest.cont()
+        found = claims_of(result(guest, "mismatch"))["findings"]
+        assert any(0 <= more - int(finding["pa"], 16) < finding["bytes"]
+                   for finding in found), found
+    guest.qmp.events.clear()
+    time.sleep(3 * SECONDS)
+    assert guest.qmp.seen("VSM_ATTESTED") == []
+
+
 def test_report_of_the_watch_is_unsolicited_and_verifies(machines, tmp_path):
     guest = watched(machines)
     guest.serial.ask("attack sys-call-table")
