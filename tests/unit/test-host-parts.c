@@ -67,14 +67,14 @@ static void test_unreadable_map_line_is_an_error(void)
     }
 }
 
-/* A process may have 65,530 mappings, of few files or of many. */
+/* A process may have thousands of mappings, of few files or of many. */
 static void test_each_file_of_many_lines_is_listed_once(void)
 {
     g_autoptr(GString) maps = g_string_new(NULL);
     g_autoptr(GPtrArray) mappings = NULL;
     g_autoptr(GError) error = NULL;
 
-    for (guint i = 0; i < 65000; i++) { /* two devices have each inode */
+    for (guint i = 0; i < 8000; i++) { /* two devices have each inode */
         guint file = i * 7919 % VSM_HYPERVISOR_FILES_MAX;
 
         g_string_append_printf(maps, "%x-%x r-xp 0 08:%02x %u /lib/%u\n", i,
