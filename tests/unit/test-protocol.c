@@ -82,6 +82,13 @@ static bool is_zero(const guint8 *data, gsize bytes)
     return true;
 }
 
+/* Members at the end of a struct that stay with who made it do not count. */
+static gsize end_of_wire(const VsmWire *wire)
+{
+    return strcmp(wire->name, "verdict") == 0 ? offsetof(VsmVerdict, pages)
+                                              : wire->bytes;
+}
+
 /*
  * @value has all members set: what the table leaves over may only be the
  * compiler's padding, which is short and, in a static struct, zero.
@@ -92,7 +99,7 @@ static void assert_complete(const VsmWire *wire, const guint8 *value)
 
     for (guint i = 0; i <= wire->n_members; i++) {
         const VsmWireMember *m = &wire->members[i];
-        gsize next = i < wire->n_members ? m->offset : wire->bytes;
+        gsize next = i < wire->n_members ? m->offset : end_of_wire(wire);
 
         g_assert_cmpuint(next, >=, at); /* in the order of the struct */
         g_assert_cmpuint(next - at, <, sizeof(gpointer));
