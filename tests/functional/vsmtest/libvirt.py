@@ -88,7 +88,7 @@ class Libvirt:
 
     def _answers(self):
         return self._listens() and paths.run(
-            ["virsh", "-c", URI, "version"], check=False).returncode == 0
+            ["virsh", "-c", URI, "list"], check=False).returncode == 0
 
     def stop(self):
         for process in reversed(self._started):
