@@ -30,8 +30,12 @@ def median(values):
 
 
 def ratio(name, reach, above, below, at_most=None, at_least=None):
-    """The medians' ratio; the spread is of the ratios round by round."""
-    each = [a / b for a, b in zip(above, below)]
+    """The medians' ratio; the spread is of the ratios round by round, or of
+    @above against the other's median where the rounds are not the same."""
+    if len(above) == len(below):
+        each = [a / b for a, b in zip(above, below)]
+    else:
+        each = [a / median(below) for a in above]
     middle = median(above) / median(below)
     reached = None
     if at_most is not None:
