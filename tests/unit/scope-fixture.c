@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "scope-fixture.h"
+#include <string.h>
 
 VsmPool *scope_pool;
 
@@ -20,6 +21,21 @@ scope_capture(const FakeKernel *kernel, GBytes *sealed, VsmScopeStats *stats)
     g_assert_true(ok);
     g_assert_cmpstr(reason, ==, NULL);
     return document;
+}
+
+void scope_assert_unready(void (*make)(FakeKernel *kernel), const char *reason)
+{
+    g_autoptr(FakeKernel) kernel = fake_kernel_new(4);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GBytes) document = NULL;
+    g_autofree char *said = NULL;
+
+    make(kernel);
+    g_assert_true(vsm_scope_capture(&kernel->guest, scope_pool, NULL, &document,
+                                    &said, NULL, &error));
+    g_assert_no_error(error);
+    g_assert_null(document);
+    g_assert_nonnull(strstr(said, reason));
 }
 
 VsmVerdict *scope_judge(GBytes *sealed, GBytes *measured, const char *profile)

@@ -14,6 +14,9 @@ GBytes *
 scope_capture(const FakeKernel *kernel, GBytes *sealed, VsmScopeStats *stats);
 VsmVerdict *scope_judge(GBytes *sealed, GBytes *measured, const char *profile);
 
+/* Nothing of the guest that @make made is sealed; the reason has @reason. */
+void scope_assert_unready(void (*make)(FakeKernel *kernel), const char *reason);
+
 /* Both. */
 VsmVerdict *
 scope_measure(const FakeKernel *kernel, GBytes *sealed, const char *profile);

@@ -324,6 +324,24 @@ static void test_approval_of_another_host_is_refused(void)
     assert_finish_refused(store, signature, VSM_ERROR_SIGNATURE);
 }
 
+/* The operator's signature on @lie, which then names another host; @ret_raw: as
+ * the TPM takes it. */
+static GBytes *
+sign_for_another_host(Store *store, VsmOperatorRequest *lie, GBytes **ret_raw)
+{
+    g_autoptr(GBytes) bytes = NULL;
+    GBytes *signature;
+
+    g_free(lie->host);
+    lie->host = g_strdup("00112233445566778899aabbccddeeff");
+    bytes = vsm_operator_request_encode(lie, NULL);
+    signature = store_sign(store, bytes, "operator");
+    *ret_raw =
+        vsm_ecdsa_der_to_raw(VSM_CURVE_P256, g_bytes_get_data(signature, NULL),
+                             g_bytes_get_size(signature), NULL);
+    return signature;
+}
+
 /*
  * A host that was taken over has its own TPM's nonce signed as if it were that
  * of another host, which the operator sees named.
@@ -335,19 +353,12 @@ static void test_approval_that_names_another_host_is_refused_by_the_tpm(void)
     g_autoptr(VsmOperatorRequest) lie =
         vsm_operator_request_decode(request, NULL);
     g_autoptr(GBytes) contents = vsm_operator_contents(lie);
-    g_autoptr(GBytes) bytes = NULL;
     g_autoptr(GBytes) signature = NULL;
     g_autoptr(GBytes) raw = NULL;
     g_autoptr(GError) error = NULL;
     bool current;
 
-    g_free(lie->host);
-    lie->host = g_strdup("00112233445566778899aabbccddeeff");
-    bytes = vsm_operator_request_encode(lie, NULL);
-    signature = store_sign(store, bytes, "operator");
-    raw =
-        vsm_ecdsa_der_to_raw(VSM_CURVE_P256, g_bytes_get_data(signature, NULL),
-                             g_bytes_get_size(signature), NULL);
+    signature = sign_for_another_host(store, lie, &raw);
     assert_finish_refused(store, signature, VSM_ERROR_SIGNATURE);
     g_assert_false(
         vsm_tpm_approve_finish(store->host->tpm, contents, raw, &error));
@@ -366,19 +377,12 @@ static void test_index_takes_the_approvals_of_its_host_alone(void)
         vsm_operator_request_decode(request, NULL);
     g_autoptr(GBytes) contents = vsm_operator_contents(lie);
     VsmTpm *tpm = store->host->tpm;
-    g_autoptr(GBytes) bytes = NULL;
     g_autoptr(GBytes) signature = NULL;
     g_autoptr(GBytes) raw = NULL;
     g_autoptr(GError) error = NULL;
     bool current;
 
-    g_free(lie->host);
-    lie->host = g_strdup("00112233445566778899aabbccddeeff");
-    bytes = vsm_operator_request_encode(lie, NULL);
-    signature = store_sign(store, bytes, "operator");
-    raw =
-        vsm_ecdsa_der_to_raw(VSM_CURVE_P256, g_bytes_get_data(signature, NULL),
-                             g_bytes_get_size(signature), NULL);
+    signature = sign_for_another_host(store, lie, &raw);
     g_bytes_unref(tpm->approval_ref); /* a host that lies to its TPM, too */
     tpm->approval_ref = vsm_tpm_approval_ref(lie->host);
     g_assert_false(vsm_tpm_approve_finish(tpm, contents, raw, &error));

@@ -276,17 +276,7 @@ static void test_not_sealed(void)
     };
 
     for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {
-        g_autoptr(FakeKernel) kernel = fake_kernel_new(4);
-        g_autoptr(GError) error = NULL;
-        g_autoptr(GBytes) document = NULL;
-        g_autofree char *reason = NULL;
-
-        bad[i].make(kernel);
-        g_assert_true(vsm_scope_capture(&kernel->guest, scope_pool, NULL,
-                                        &document, &reason, NULL, &error));
-        g_assert_no_error(error);
-        g_assert_null(document);
-        g_assert_nonnull(strstr(reason, bad[i].reason));
+        scope_assert_unready(bad[i].make, bad[i].reason);
     }
 }
 

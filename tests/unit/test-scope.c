@@ -688,17 +688,7 @@ static void test_unready_guest_has_no_scope(void)
     };
 
     for (guint i = 0; i < G_N_ELEMENTS(unready); i++) {
-        g_autoptr(FakeKernel) kernel = fake_kernel_new(4);
-        g_autoptr(GError) error = NULL;
-        g_autoptr(GBytes) document = NULL;
-        g_autofree char *reason = NULL;
-
-        unready[i].make(kernel);
-        g_assert_true(vsm_scope_capture(&kernel->guest, scope_pool, NULL,
-                                        &document, &reason, NULL, &error));
-        g_assert_no_error(error);
-        g_assert_null(document);
-        g_assert_nonnull(strstr(reason, unready[i].reason));
+        scope_assert_unready(unready[i].make, unready[i].reason);
     }
 }
 
