@@ -3,6 +3,7 @@
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import json
+import os
 import pathlib
 import time
 
@@ -252,8 +253,9 @@ def test_a_pcr_that_is_not_bound_changes_nothing(paused):
 
 def test_another_qemu_binary_is_refused(machines, golden):
     genuine = pathlib.Path(golden.argv()[0])
-    # beside the genuine one, where it finds the same firmware
-    other = genuine.with_name("qemu-system-x86_64-other")
+    # beside the genuine one, where it finds the same firmware; the other
+    # mode's tests may run at the same time
+    other = genuine.with_name(f"qemu-system-x86_64-other-{os.getpid()}")
     other.write_bytes(genuine.read_bytes() + b"\0")
     other.chmod(0o755)
     try:
