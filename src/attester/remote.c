@@ -3,18 +3,10 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include <string.h>
 #include <vsm/remote.h>
 #include "attester/connection.h"
-#include "base/limits.h"
+#include "attester/remote-list.h"
 #include "base/text.h"
-
-/* How long the outcome of a commit is asked for; milliseconds. */
-#define DECIDE_MS 10000
-#define DECIDE_PAUSE_MS 100
-
-/* Far above what one VM's quota holds. */
-#define RECORDS_MAX 65536u
 
 #define VSM_TYPE_REMOTE (vsm_remote_get_type())
 G_DECLARE_FINAL_TYPE(VsmRemote, vsm_remote, VSM, REMOTE, GObject)
@@ -140,62 +132,13 @@ static bool do_get(VsmAttester *attester,
 
 /* --- The list ---------------------------------------------------------- */
 
-static void steal_records(VsmProtocolRecords *page, GPtrArray *records)
-{
-    while (page->records->len) {
-        g_ptr_array_add(records, g_ptr_array_steal_index(page->records, 0));
-    }
-}
-
-/* @deadline_ms of each page; 0: the connection's. */
-static GPtrArray *list_within(VsmRemote *self,
-                              guint deadline_ms,
-                              GCancellable *cancel,
-                              GError **error)
-{
-    g_autoptr(GPtrArray) records =
-        g_ptr_array_new_with_free_func((GDestroyNotify)vsm_record_free);
-    guint32 total;
-
-    do {
-        VsmProtocolList start = {records->len};
-        VsmRequest request = {
-            .op = VSM_PROTOCOL_LIST,
-            .body = &start,
-            .deadline_ms = deadline_ms,
-            .on = records->len ? vsm_connection_number(self->connection) : 0,
-        };
-        gpointer answer = NULL;
-        VsmProtocolRecords *page;
-
-        if (!vsm_connection_ask(self->connection, &request, &answer, NULL,
-                                cancel, error)) {
-            return NULL;
-        }
-        page = answer;
-        total = page->total;
-        steal_records(page, records);
-        vsm_protocol_free(VSM_PROTOCOL_LIST | VSM_PROTOCOL_ANSWER, page);
-        if (records->len > total || records->len == start.start ||
-            total > RECORDS_MAX) {
-            break;
-        }
-    } while (records->len < total);
-    if (records->len != total) {
-        g_set_error(error, VSM_ERROR, VSM_ERROR_PROTOCOL,
-                    "a list of %u records came with %u of them", total,
-                    records->len);
-        return NULL;
-    }
-    return g_steal_pointer(&records);
-}
-
 static bool do_list(VsmAttester *attester,
                     GPtrArray **ret,
                     GCancellable *cancel,
                     GError **error)
 {
-    GPtrArray *records = list_within(VSM_REMOTE(attester), 0, cancel, error);
+    GPtrArray *records =
+        vsm_remote_list(VSM_REMOTE(attester)->connection, 0, cancel, error);
 
     if (records) {
         *ret = records;
@@ -318,81 +261,6 @@ static bool do_check_finish(VsmAttester *attester,
 
 /* --- Commit and remove: an answer that was lost ------------------------ */
 
-/*
- * The record's place in the list, once the daemon can be asked again: it
- * serves one connection of a VM at a time, so what an earlier one asked for
- * has ended by then.  NULL: not known in time.
- */
-static GPtrArray *list_again(VsmRemote *self, GError **error)
-{
-    gint64 until = g_get_monotonic_time() + DECIDE_MS * G_TIME_SPAN_MILLISECOND;
-
-    for (;;) {
-        gint64 left = (until - g_get_monotonic_time()) / 1000;
-        g_autoptr(GPtrArray) records = NULL;
-
-        if (left <= 0) {
-            return NULL;
-        }
-        g_clear_error(error);
-        records = list_within(self, left, NULL, error);
-        if (records) {
-            return g_steal_pointer(&records);
-        }
-        g_usleep(DECIDE_PAUSE_MS * 1000);
-    }
-}
-
-/* Takes the listed record @id out of @records. */
-static VsmRecord *take_listed(GPtrArray *records, const char *id)
-{
-    for (guint i = 0; i < records->len; i++) {
-        const VsmRecord *record = records->pdata[i];
-
-        if (record->listed && strcmp(record->id, id) == 0) {
-            return g_ptr_array_steal_index(records, i);
-        }
-    }
-    return NULL;
-}
-
-/*
- * Asks for what changes the list of @id.  After a lost answer @ret_listed says
- * what became of it, and true is returned with no @ret.
- */
-static bool decide(VsmRemote *self,
-                   const VsmRequest *request,
-                   const char *id,
-                   gpointer *ret,
-                   VsmRecord **ret_listed,
-                   GError **error)
-{
-    g_autoptr(GPtrArray) records = NULL;
-    g_autoptr(GError) why = NULL;
-    g_autoptr(GError) later = NULL;
-    bool lost;
-
-    /* Once sent it cannot be called back, so nothing cancels the wait. */
-    if (vsm_connection_ask(self->connection, request, ret, &lost, NULL, &why)) {
-        return true;
-    }
-    if (!lost) {
-        g_propagate_error(error, g_steal_pointer(&why));
-        return false;
-    }
-    records = list_again(self, &later);
-    if (!records) {
-        g_set_error(error, VSM_ERROR, VSM_ERROR_IN_DOUBT,
-                    "%s; whether snapshot %s is listed cannot be told (%s): it "
-                    "is seen to when vsmd can be asked again",
-                    why->message, id, later ? later->message : "no time");
-        return false;
-    }
-    *ret_listed = take_listed(records, id);
-    g_propagate_error(error, g_steal_pointer(&why));
-    return true;
-}
-
 static bool refuse_cancelled(GCancellable *cancel, GError **error)
 {
     if (cancel && g_cancellable_is_cancelled(cancel)) {
@@ -422,7 +290,8 @@ static bool do_commit(VsmAttester *attester,
                     "no save is under way that could be committed");
         return false;
     }
-    if (!decide(self, &request, self->id, &answer, &listed, &why) ||
+    if (!vsm_remote_decide(self->connection, &request, self->id, &answer,
+                           &listed, &why) ||
         (!answer && !listed)) {
         if (why->code == VSM_ERROR_IN_DOUBT) {
             end(self);
@@ -449,7 +318,8 @@ static bool do_remove(VsmAttester *attester,
     if (refuse_cancelled(cancel, error)) {
         return false;
     }
-    if (!decide(VSM_REMOTE(attester), &request, id, &answer, &listed, &why) ||
+    if (!vsm_remote_decide(VSM_REMOTE(attester)->connection, &request, id,
+                           &answer, &listed, &why) ||
         listed) {
         g_propagate_error(error, g_steal_pointer(&why));
         return false;

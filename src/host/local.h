@@ -144,6 +144,15 @@ bool vsm_local_check_finish(VsmAttester *attester,
                             GError **error);
 void vsm_local_check_clear(VsmLocalCheck *check);
 
+/* check-record.c */
+/* The check's documents; TAMPERED unless all is as metadata and commit say. */
+bool vsm_local_read_record(VsmLocal *self, GError **error);
+/* Sets TAMPERED: the check's file @name is not what was sealed, @why. */
+bool vsm_local_tampered(VsmLocal *self,
+                        const char *name,
+                        const char *why,
+                        GError **error);
+
 /* report.c: the request's words, and the signed report. */
 const char *vsm_local_op(VsmPurpose purpose);
 const char *vsm_local_scope(VsmPurpose purpose);
