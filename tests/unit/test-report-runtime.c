@@ -3,11 +3,10 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include <jansson.h>
 #include <string.h>
 #include <vsm/error.h>
 
-#include "report-fixture.h"
+#include "report-verify.h"
 #include "report/claims.h"
 #include "report/json.h"
 
@@ -28,44 +27,19 @@ static Fixture *runtime_new(void)
     return fixture;
 }
 
-static VsmReport *verify(Fixture *fixture,
-                         const char *jws,
-                         const char *policy_json,
-                         GError **error)
-{
-    g_autoptr(VsmTrust) trust = fixture_trust(fixture);
-    g_autoptr(VsmReportPolicy) policy =
-        vsm_report_policy_load(policy_json, error);
-    VsmReport *report = NULL;
-
-    g_assert_nonnull(policy);
-    vsm_report_verify(jws, trust, policy, &fixture->expected, FIXTURE_NOW + 5,
-                      &report, error);
-    return report;
-}
-
 static void trusted(Fixture *fixture, const char *policy, const char *result)
 {
     g_autofree char *jws = fixture_report(fixture);
-    g_autoptr(GError) error = NULL;
-    g_autoptr(VsmReport) report = verify(fixture, jws, policy, &error);
 
-    g_assert_no_error(error);
-    g_assert_cmpstr(report->result, ==, result);
+    report_trusted(fixture, jws, policy, result);
 }
 
 static void
 refused(Fixture *fixture, const char *policy, VsmError code, const char *text)
 {
     g_autofree char *jws = fixture_report(fixture);
-    g_autoptr(GError) error = NULL;
-    g_autoptr(VsmReport) report = verify(fixture, jws, policy, &error);
 
-    g_assert_null(report);
-    g_assert_error(error, VSM_ERROR, (int)code);
-    if (!strstr(error->message, text)) {
-        g_error("'%s' does not say '%s'", error->message, text);
-    }
+    report_refused(fixture, jws, policy, code, text);
 }
 
 static void runtime_free(Fixture *fixture)
@@ -219,7 +193,7 @@ static void claim_is_refused(const char *op,
     json_object_set_new(claims, name, value);
     claims_text = vsm_json_dump(claims);
     jws = fixture_jws(fixture, claims_text);
-    g_assert_null(verify(fixture, jws, NULL, &error));
+    g_assert_null(report_verify(fixture, jws, NULL, &error));
     g_assert_error(error, VSM_ERROR, VSM_ERROR_FORMAT);
     g_assert_nonnull(strstr(error->message, text));
     runtime_free(fixture);
