@@ -23,6 +23,16 @@ typedef struct {
     guint times;
 } StubAnswer;
 
+/* Answers of many a command; the job is the last command's. */
+#define STUB_DONE "{\"return\": {}}"
+#define STUB_JOB_ENDED                                                         \
+    "{\"return\": [{\"id\": \"JOB\", \"status\": \"concluded\", "              \
+    "\"current-progress\": 1, \"total-progress\": 1}]}"
+#define STUB_JOB_FAILED                                                        \
+    "{\"return\": [{\"id\": \"JOB\", \"status\": \"concluded\", "              \
+    "\"current-progress\": 1, \"total-progress\": 1, "                         \
+    "\"error\": \"it broke\"}]}"
+
 typedef struct _Stub Stub;
 
 /* Serves one client after the other at @path until stub_free(). */

@@ -1,0 +1,34 @@
+/*
+ * Test help: runs vsmctl, with a folder for its files.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+
+#include <glib.h>
+
+/* What it wrote, and its exit code. */
+typedef struct {
+    char *out, *err;
+    int code;
+} Run;
+
+void run_clear(Run *run);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Run, run_clear)
+
+/* A program's first and last call: the folder is there in between. */
+void scratch_begin(void);
+void scratch_end(void);
+
+/* Paths in the folder; transfer full. */
+char *in_scratch(const char *name);
+char *write_file(const char *name, const char *text);
+
+/* vsmctl's own path; transfer full. */
+char *vsmctl_path(void);
+
+/* Runs vsmctl; the words end with NULL. */
+Run vsmctl(const char *first, ...) G_GNUC_NULL_TERMINATED;
+
+/* The test fails unless @text holds @what. */
+void says(const char *text, const char *what);
