@@ -226,6 +226,23 @@ guint store_check(Store *store, VsmPurpose purpose, const char *snapshot)
     return verdict->result;
 }
 
+void store_assert_match(Store *store, const char *snapshot)
+{
+    g_assert_cmpuint(store_check(store, VSM_PURPOSE_FULL, snapshot), ==,
+                     VSM_RESULT_MATCH);
+}
+
+void store_assert_closed(Store *store, int code, const char *says)
+{
+    g_autoptr(GError) error = NULL;
+
+    store_close(store);
+    g_assert_false(store_open(store, &error));
+    g_assert_error(error, VSM_ERROR, code);
+    g_test_message("%s", error->message);
+    g_assert_nonnull(strstr(error->message, says));
+}
+
 char *
 store_refused(Store *store, VsmPurpose purpose, const char *snapshot, int code)
 {

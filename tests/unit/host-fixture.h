@@ -65,6 +65,12 @@ guint store_count(Store *store, bool listed);
 /* The verdict's result of a check that must run. */
 guint store_check(Store *store, VsmPurpose purpose, const char *snapshot);
 
+/* A check of everything, which must match. */
+void store_assert_match(Store *store, const char *snapshot);
+
+/* Opening the store anew must fail with @code; the message says @says. */
+void store_assert_closed(Store *store, int code, const char *says);
+
 /* A check that must be refused with @code; returns the message. */
 char *
 store_refused(Store *store, VsmPurpose purpose, const char *snapshot, int code);

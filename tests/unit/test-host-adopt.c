@@ -57,12 +57,6 @@ static void assert_closed(Store *store, int code, const char *word)
     store_close(store);
 }
 
-static void assert_match(Store *store, const char *snapshot)
-{
-    g_assert_cmpuint(store_check(store, VSM_PURPOSE_FULL, snapshot), ==,
-                     VSM_RESULT_MATCH);
-}
-
 /* "one" in the copy that was kept, "two" since; the later store is lost. */
 static Store *older_store(void)
 {
@@ -86,11 +80,11 @@ static void test_older_store_is_adopted_and_the_later_one_is_dead(void)
     assert_closed(store, VSM_ERROR_REPLAYED, "vsmctl adopt");
     adopt(store, 1);
     store_reopen(store);
-    assert_match(store, "one");
+    store_assert_match(store, "one");
     g_free(store_refused(store, VSM_PURPOSE_FULL, "two", VSM_ERROR_NOT_FOUND));
     g_free(store_save(store, "three", false));
     store_reopen(store);
-    assert_match(store, "three");
+    store_assert_match(store, "three");
     store_close(store);
     store_shell(store, "mv $S $S.adopted; mv $S.later $S");
     assert_closed(store, VSM_ERROR_REPLAYED, "older copy");
@@ -115,7 +109,7 @@ static void test_lost_indices_are_defined_again(void)
     /* Its approvals went with the index; the snapshot did not. */
     g_free(store_refused(store, VSM_PURPOSE_FULL, "one", VSM_ERROR_BOOT));
     store_approve(store, 0);
-    assert_match(store, "one");
+    store_assert_match(store, "one");
 }
 
 static void test_another_key_adopts_nothing(void)
@@ -191,7 +185,7 @@ static void test_destroyed_store_leaves_nothing_behind(void)
     g_free(store_save(store, "one", false));
     g_assert_false(vsm_host_destroy(store->host, host_id, &error));
     g_assert_error(error, VSM_ERROR, VSM_ERROR_INVALID);
-    assert_match(store, "one");
+    store_assert_match(store, "one");
     g_clear_error(&error);
     vsm_host_destroy(store->host, id, &error);
     g_assert_no_error(error);

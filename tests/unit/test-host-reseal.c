@@ -73,8 +73,7 @@ static void assert_finish_refused(Store *store, GBytes *signature, int code)
 
 static void assert_match(Store *store, const char *snapshot)
 {
-    g_assert_cmpuint(store_check(store, VSM_PURPOSE_FULL, snapshot), ==,
-                     VSM_RESULT_MATCH);
+    store_assert_match(store, snapshot);
     g_assert_cmpuint(store_check(store, VSM_PURPOSE_STORED, snapshot), ==,
                      VSM_RESULT_MATCH);
 }
