@@ -90,17 +90,32 @@ static int follow(Qmp *qmp, GError **error)
     }
 }
 
+static bool check_options(const char *snapshot, GError **error)
+{
+    const char *what = NULL;
+
+    if (!stop && (!snapshot || every < 1)) {
+        what = "what is watched? name a snapshot, and some seconds, or give "
+               "--stop";
+    } else if (!stop && !detach && vsmctl_options.domain) {
+        what = "libvirt brings no events, so results cannot be followed with "
+               "--domain: give --detach and ask 'vsmctl status', or --qmp "
+               "PATH of a monitor of vsmctl's own";
+    }
+    if (what) {
+        g_set_error_literal(error, VSM_ERROR, VSM_ERROR_INVALID, what);
+    }
+    return !what;
+}
+
 static int run(char **args, GError **error)
 {
     g_autoptr(Qmp) qmp = NULL;
 
-    if (!stop && (!args[0] || every < 1)) {
-        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
-                    "what is watched? name a snapshot, and some seconds, or "
-                    "give --stop");
+    if (!check_options(args[0], error)) {
         return -1;
     }
-    qmp = qmp_open(vsmctl_options.qmp, error);
+    qmp = qmp_open_vm(error);
     if (!qmp || !set(qmp, args[0], stop ? 0 : every, error)) {
         return -1;
     }
@@ -118,7 +133,9 @@ const VsmctlCommand vsmctl_watch = {
             "as it comes and ends with the first that is no match; the watch "
             "goes on until --stop. A verifier checks such a report with "
             "verify --op watch: it answers no nonce, so its time alone says "
-            "that it is fresh.",
+            "that it is fresh.\n\n"
+            "With --domain a watch can be begun (--detach) and ended (--stop), "
+            "and 'vsmctl status' shows its result; it cannot be followed.",
     .options = options,
     .takes = VSMCTL_TAKES_QMP,
     .n_args_max = 1,
