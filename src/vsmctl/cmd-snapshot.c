@@ -7,8 +7,10 @@
 
 #include "vsmctl/jobs.h"
 #include "vsmctl/output.h"
+#include "vsmctl/refusal.h"
 #include "vsmctl/snapshots.h"
 #include "vsmctl/vsmctl.h"
+#include "vsmctl/waiting.h"
 
 static gboolean replace;
 
@@ -49,10 +51,19 @@ static bool save_new(Qmp *qmp, const char *tag, GError **error)
     return true;
 }
 
+/* QEMU's main loop does nothing else meanwhile: there is no progress to ask. */
+static json_t *savevm(Qmp *qmp, const char *tag, GError **error)
+{
+    g_autofree char *line = g_strdup_printf("savevm \"%s\"", tag);
+    g_autoptr(Waiting) waiting = waiting_new("snapshot");
+
+    return qmp_execute(qmp, "human-monitor-command",
+                       json_pack("{s:s}", "command-line", line), error);
+}
+
 /* The job refuses an existing tag; HMP's savevm replaces it in one step. */
 static bool save_over(Qmp *qmp, const char *tag, GError **error)
 {
-    g_autofree char *line = NULL;
     json_auto_t *answer = NULL;
 
     if (strpbrk(tag, "\"\\")) {
@@ -61,9 +72,7 @@ static bool save_over(Qmp *qmp, const char *tag, GError **error)
                     "replaced: delete it first");
         return false;
     }
-    line = g_strdup_printf("savevm \"%s\"", tag);
-    answer = qmp_execute(qmp, "human-monitor-command",
-                         json_pack("{s:s}", "command-line", line), error);
+    answer = savevm(qmp, tag, error);
     if (!answer) {
         return false;
     }
@@ -71,7 +80,8 @@ static bool save_over(Qmp *qmp, const char *tag, GError **error)
         g_autofree char *text = g_strdup(json_string_value(answer));
         const char *plain = g_strstrip(text);
 
-        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID, "%s",
+        g_set_error(error, VSM_ERROR, refusal_last(qmp, NULL, plain, NULL),
+                    "%s",
                     g_str_has_prefix(plain, "Error: ") ? plain + 7 : plain);
         return false;
     }
@@ -109,7 +119,8 @@ const VsmctlCommand vsmctl_snapshot = {
     .text = "The guest is stopped while its state is written and hashed, and "
             "runs on after it was sealed. If anything fails, there is no "
             "snapshot, and an older one of the same tag is alive. All "
-            "writable disks take part.",
+            "writable disks take part. With --replace QEMU answers nothing "
+            "else until the snapshot is made, and Ctrl-C does not stop it.",
     .options = options,
     .takes = VSMCTL_TAKES_QMP,
     .n_args_min = 1,

@@ -12,6 +12,7 @@
 #include <vsm/error.h>
 
 #include "vsmctl/output.h"
+#include "vsmctl/refusal.h"
 
 #define POLL_MS 100 /* for events */
 #define BAR_AFTER_US 1000000 /* shorter jobs show nothing */
@@ -34,16 +35,6 @@ static void on_interrupt(int signal)
     interrupted = 1;
 }
 
-static int code_of_name(const char *name)
-{
-    for (int code = VSM_ERROR_INVALID; code <= VSM_ERROR_POLICY; code++) {
-        if (strcmp(vsm_error_name(code), name) == 0) {
-            return code;
-        }
-    }
-    return VSM_ERROR_INVALID;
-}
-
 /* Only this job's refusal; others' events are not ours. */
 static void see_event(Job *job, const json_t *event)
 {
@@ -59,23 +50,7 @@ static void see_event(Job *job, const json_t *event)
     }
     g_free(job->refusal);
     job->refusal = g_strdup(vsmctl_text(data, "message"));
-    job->code = code_of_name(vsmctl_text(data, "code"));
-}
-
-/*
- * The same without events, as through libvirt, or when it came too late: QEMU
- * remembers its last refusal.
- */
-static void see_last_refusal(Job *job)
-{
-    json_auto_t *info = qmp_execute(job->qmp, "query-vsm", NULL, NULL);
-    json_auto_t *event =
-        json_pack("{s:s, s:O*}", "event", "VSM_REFUSED", "data",
-                  json_object_get(info, "last-refusal"));
-
-    if (event && json_object_get(event, "data")) {
-        see_event(job, event);
-    }
+    job->code = refusal_code(vsmctl_text(data, "code"));
 }
 
 static void draw(Job *job, json_int_t current, json_int_t total)
@@ -189,8 +164,9 @@ static bool outcome(Job *job, const char *failure, GError **error)
     if (!job->refusal && !see_events(job, error)) {
         return false;
     }
+    /* The same without events, as through libvirt, or if it came too late. */
     if (!job->refusal) {
-        see_last_refusal(job);
+        job->code = refusal_last(job->qmp, job->id, failure, &job->refusal);
     }
     if (job->cancelled) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_CANCELLED, "cancelled: %s",

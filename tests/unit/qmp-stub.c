@@ -23,6 +23,8 @@ struct _Stub {
     const StubAnswer *answers;
     GHashTable *given; /* StubAnswer → how often */
     char *path, *job;
+    const char *slow; /* NULL: no command is */
+    guint slow_ms;
 };
 
 static const StubAnswer *find(Stub *stub, const char *command)
@@ -71,6 +73,9 @@ static void answer(Stub *stub, GOutputStream *out, const json_t *request)
     if (job) {
         g_free(stub->job);
         stub->job = g_strdup(job);
+    }
+    if (stub->slow && g_strcmp0(command, stub->slow) == 0) {
+        g_usleep(stub->slow_ms * 1000UL);
     }
     if (strcmp(command ? command : "", "qmp_capabilities") == 0) {
         text = "{\"return\": {}}";
@@ -155,6 +160,12 @@ static bool has_received(Stub *stub, const char *text)
         }
     }
     return false;
+}
+
+void stub_slow(Stub *stub, const char *command, guint ms)
+{
+    stub->slow = command;
+    stub->slow_ms = ms;
 }
 
 void stub_wait_for(Stub *stub, const char *text)

@@ -38,6 +38,9 @@ typedef struct _Stub Stub;
 /* Serves one client after the other at @path until stub_free(). */
 Stub *stub_new(const char *path, const StubAnswer *answers);
 
+/* From now on the answer to @command takes so long. */
+void stub_slow(Stub *stub, const char *command, guint ms);
+
 /* Waits until a client has sent a line that holds @text. */
 void stub_wait_for(Stub *stub, const char *text);
 

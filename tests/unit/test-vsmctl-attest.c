@@ -10,12 +10,8 @@
 #include "report-fixture.h"
 #include "vsmctl-run.h"
 
-#include <fcntl.h>
-#include <pty.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 /* --- Attest --------------------------------------------------------------- */
 
@@ -218,40 +214,15 @@ static void test_request_for_another_vm_is_not_asked(void)
 static int
 run_on_terminal(const char *socket, Stub *stub, int signal, char **ret_text)
 {
-    g_autofree char *path = vsmctl_path();
-    const char *const words[] = {path,    "attest", "clean",
-                                 "--qmp", socket,   NULL};
-    GString *text = g_string_new(NULL);
-    char buffer[4096];
-    int terminal, child_end, status;
-    ssize_t n;
-    pid_t pid;
+    int terminal;
+    int pid =
+        vsmctl_on_terminal(&terminal, "attest", "clean", "--qmp", socket, NULL);
 
-    g_assert_cmpint(openpty(&terminal, &child_end, NULL, NULL, NULL), ==, 0);
-    pid = fork();
-    if (pid == 0) {
-        int null = open("/dev/null", O_WRONLY);
-
-        dup2(null, STDOUT_FILENO);
-        dup2(child_end, STDERR_FILENO);
-        close(terminal);
-        close(child_end);
-        execv(path, (char **)words);
-        _exit(127);
-    }
-    close(child_end);
     if (signal) {
         stub_wait_for(stub, "query-jobs");
         kill(pid, signal);
     }
-    while ((n = read(terminal, buffer, sizeof(buffer))) > 0) {
-        g_string_append_len(text, buffer, n);
-    }
-    close(terminal);
-    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
-    g_assert_true(WIFEXITED(status));
-    *ret_text = g_string_free(text, FALSE);
-    return WEXITSTATUS(status);
+    return vsmctl_end(pid, terminal, ret_text);
 }
 
 static void test_terminal_shows_progress_after_a_second(void)

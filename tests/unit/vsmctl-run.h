@@ -30,5 +30,20 @@ char *vsmctl_path(void);
 /* Runs vsmctl; the words end with NULL. */
 Run vsmctl(const char *first, ...) G_GNUC_NULL_TERMINATED;
 
+/**
+ * vsmctl_on_terminal:
+ *
+ * Starts it with a terminal as standard error and nothing as standard output;
+ * the words end with NULL.
+ *
+ * Returns: the process, for vsmctl_end()
+ */
+int vsmctl_on_terminal(int *ret_terminal,
+                       const char *first,
+                       ...) G_GNUC_NULL_TERMINATED;
+
+/* Waits for its end; what the terminal got.  Returns: the exit code */
+int vsmctl_end(int pid, int terminal, char **ret_text);
+
 /* The test fails unless @text holds @what. */
 void says(const char *text, const char *what);

@@ -1,0 +1,71 @@
+/*
+ * Shows on a terminal that something goes on which tells no progress.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "vsmctl/waiting.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <unistd.h>
+
+struct _Waiting {
+    const char *label;
+    GThread *thread; /* NULL: there is no terminal */
+    GMutex lock;
+    GCond cond;
+    bool over; /* under @lock */
+};
+
+static gpointer thread(gpointer opaque)
+{
+    Waiting *waiting = opaque;
+    gint64 started = g_get_monotonic_time();
+    guint seconds = 1;
+
+    g_mutex_lock(&waiting->lock);
+    while (!waiting->over) {
+        if (g_cond_wait_until(&waiting->cond, &waiting->lock,
+                              started + seconds * G_USEC_PER_SEC)) {
+            continue;
+        }
+        fprintf(stderr, "\r%s: %u s", waiting->label, seconds++);
+        fflush(stderr);
+    }
+    if (seconds > 1) {
+        fputs("\r\033[K", stderr);
+        fflush(stderr);
+    }
+    g_mutex_unlock(&waiting->lock);
+    return NULL;
+}
+
+Waiting *waiting_new(const char *label)
+{
+    Waiting *waiting = g_new0(Waiting, 1);
+
+    waiting->label = label;
+    g_mutex_init(&waiting->lock);
+    g_cond_init(&waiting->cond);
+    if (isatty(STDERR_FILENO)) {
+        waiting->thread = g_thread_new("waiting", thread, waiting);
+    }
+    return waiting;
+}
+
+void waiting_free(Waiting *waiting)
+{
+    if (!waiting) {
+        return;
+    }
+    if (waiting->thread) {
+        g_mutex_lock(&waiting->lock);
+        waiting->over = true;
+        g_cond_signal(&waiting->cond);
+        g_mutex_unlock(&waiting->lock);
+        g_thread_join(waiting->thread);
+    }
+    g_cond_clear(&waiting->cond);
+    g_mutex_clear(&waiting->lock);
+    g_free(waiting);
+}

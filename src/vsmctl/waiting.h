@@ -1,0 +1,17 @@
+/*
+ * Shows on a terminal that something goes on which tells no progress.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef struct _Waiting Waiting;
+
+/* From a second on "LABEL: 3 s", on standard error if it is a terminal. */
+Waiting *waiting_new(const char *label);
+
+/* Takes the line away. */
+void waiting_free(Waiting *waiting);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Waiting, waiting_free)
