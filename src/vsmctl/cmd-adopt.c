@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <jansson.h>
 #include <string.h>
 #include <vsm/host.h>
 
@@ -20,6 +21,31 @@ static const GOptionEntry options[] = {
     {0},
 };
 
+typedef struct {
+    VsmHost *host;
+    json_t *snapshots; /* for --json */
+} Act;
+
+static json_t *entries_json(GVariant *entries)
+{
+    json_t *list = json_array();
+
+    for (gsize i = 0; i < g_variant_n_children(entries); i++) {
+        const char *uuid, *id, *tag;
+        gint64 time;
+        gboolean damaged;
+
+        g_variant_get_child(entries, i, "(&s&s&sxb)", &uuid, &id, &tag, &time,
+                            &damaged);
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:s, s:b, s:o*}", "vm", uuid, "id", id,
+                            "tag", tag, "damaged", (int)damaged, "time",
+                            damaged ? NULL : json_integer(time)));
+    }
+    return list;
+}
+
+/* Before the operator signs. */
 static void print_entries(GVariant *entries)
 {
     for (gsize i = 0; i < g_variant_n_children(entries); i++) {
@@ -38,31 +64,42 @@ static void print_entries(GVariant *entries)
 
 static bool begin(gpointer opaque, GBytes **ret_request, GError **error)
 {
+    Act *act = opaque;
     g_autoptr(GVariant) entries = NULL;
 
-    if (!vsm_host_adopt_begin(opaque, &entries, ret_request, error)) {
+    if (!vsm_host_adopt_begin(act->host, &entries, ret_request, error)) {
         return false;
     }
-    print_entries(entries);
+    if (vsmctl_options.json) {
+        act->snapshots = entries_json(entries);
+    } else {
+        print_entries(entries);
+    }
     return true;
 }
 
 static bool finish(gpointer opaque, GBytes *signature, GError **error)
 {
-    return vsm_host_adopt_finish(opaque, signature, error);
+    Act *act = opaque;
+
+    return vsm_host_adopt_finish(act->host, signature, error);
 }
 
 static void abort_act(gpointer opaque)
 {
-    vsm_host_operator_abort(opaque);
+    Act *act = opaque;
+
+    vsm_host_operator_abort(act->host);
 }
 
 static int run(char **args, GError **error)
 {
     const OperatorAct steps = {begin, finish, abort_act, false};
     g_autoptr(VsmHost) host = NULL;
+    json_auto_t *snapshots = NULL;
+    Act act = {NULL};
     VsmHostOptions host_options;
-    bool done;
+    bool done, ok;
 
     (void)args;
     if (!host_options_fill(&host_options, error)) {
@@ -70,10 +107,21 @@ static int run(char **args, GError **error)
     }
     host_options.kind = of_daemon ? VSM_HOST_DAEMON : VSM_HOST_IN_PROCESS;
     host = vsm_host_open_to_adopt(&host_options, error);
-    if (!host || !operator_run(&steps, host, &done, error)) {
+    act.host = host;
+    ok = host && operator_run(&steps, &act, &done, error);
+    snapshots = act.snapshots;
+    if (!ok) {
         return -1;
     }
-    vsmctl_print_field("adopted", vsmctl_options.state_dir);
+    if (vsmctl_options.json) {
+        json_auto_t *object =
+            json_pack("{s:b, s:s, s:O}", "done", 1, "adopted",
+                      vsmctl_options.state_dir, "snapshots", snapshots);
+
+        vsmctl_print_json(object);
+    } else {
+        vsmctl_print_field("adopted", vsmctl_options.state_dir);
+    }
     return VSMCTL_MATCH;
 }
 

@@ -197,7 +197,11 @@ static int run_act(Act *act, const char *done_text, GError **error)
     if (!operator_run(&steps, act, &done, error)) {
         return -1;
     }
-    if (done && !vsmctl_options.json) {
+    if (done && vsmctl_options.json) {
+        json_auto_t *object = json_pack("{s:b}", "done", 1);
+
+        vsmctl_print_json(object);
+    } else if (done) {
         vsmctl_print_field("done", done_text);
     }
     return VSMCTL_MATCH;
@@ -247,8 +251,9 @@ static int sign(char **args, GError **error)
 {
     g_autoptr(GBytes) request = operator_read(args[0], error);
     g_autoptr(GBytes) signature = NULL;
+    json_auto_t *asked = request ? operator_describe(request, error) : NULL;
 
-    if (!request || !operator_print(request, error)) {
+    if (!asked || (!vsmctl_options.json && !operator_print(request, error))) {
         return -1;
     }
     if (!operator_options.key) {
@@ -256,11 +261,17 @@ static int sign(char **args, GError **error)
                     "--key is needed: the operator's private key");
         return -1;
     }
-    return vsm_operator_sign(request, operator_options.key, &signature,
-                             error) &&
-                   operator_write(args[1], signature, error)
-               ? VSMCTL_MATCH
-               : -1;
+    if (!vsm_operator_sign(request, operator_options.key, &signature, error) ||
+        !operator_write(args[1], signature, error)) {
+        return -1;
+    }
+    if (vsmctl_options.json) {
+        json_auto_t *object =
+            json_pack("{s:s, s:O}", "signature", args[1], "request", asked);
+
+        vsmctl_print_json(object);
+    }
+    return VSMCTL_MATCH;
 }
 
 static int run(char **args, GError **error)

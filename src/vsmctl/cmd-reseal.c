@@ -101,12 +101,24 @@ static json_t *load_identity(Act *act, GError **error)
     return g_steal_pointer(&object);
 }
 
+static void print_done(const Act *act)
+{
+    g_autofree char *text = g_strdup_printf("%u snapshots", act->n);
+    json_auto_t *object =
+        json_pack("{s:b, s:i}", "done", 1, "resealed", (int)act->n);
+
+    if (vsmctl_options.json) {
+        vsmctl_print_json(object);
+    } else {
+        vsmctl_print_field("resealed", text);
+    }
+}
+
 static int run(char **args, GError **error)
 {
     Act act = {.snapshots = (const char *const *)args};
     json_auto_t *identity = NULL;
     OperatorAct steps = {begin, finish, abort_act, false};
-    g_autofree char *text = NULL;
     bool finish_only = operator_options.finish && !operator_options.begin &&
                        !operator_options.key;
     bool done, ok;
@@ -126,8 +138,9 @@ static int run(char **args, GError **error)
     if (!ok) {
         return -1;
     }
-    text = g_strdup_printf("%u snapshots", act.n);
-    vsmctl_print_field("resealed", done ? text : NULL);
+    if (done) {
+        print_done(&act);
+    }
     return VSMCTL_MATCH;
 }
 

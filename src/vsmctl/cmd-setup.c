@@ -37,7 +37,14 @@ static int run_destroy(GError **error)
     if (!host || !vsm_host_destroy(host, destroy, error)) {
         return -1;
     }
-    vsmctl_print_field("destroyed", vsmctl_options.state_dir);
+    if (vsmctl_options.json) {
+        json_auto_t *object =
+            json_pack("{s:s}", "destroyed", vsmctl_options.state_dir);
+
+        vsmctl_print_json(object);
+    } else {
+        vsmctl_print_field("destroyed", vsmctl_options.state_dir);
+    }
     return VSMCTL_MATCH;
 }
 

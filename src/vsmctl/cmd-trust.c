@@ -97,6 +97,13 @@ static bool update(GError **error)
         !write_text_file(trust_path, after, error)) {
         return false;
     }
+    if (vsmctl_options.json) {
+        json_auto_t *object =
+            json_pack("{s:s, s:s}", "updated", trust_path, "host", id);
+
+        vsmctl_print_json(object);
+        return true;
+    }
     vsmctl_print_field("updated", trust_path);
     vsmctl_print_field("host", id);
     return true;

@@ -44,22 +44,48 @@ bool operator_write(const char *path, GBytes *bytes, GError **error)
     return g_file_set_contents(path, data, size, error);
 }
 
-bool operator_print(GBytes *request, GError **error)
+json_t *operator_describe(GBytes *request, GError **error)
 {
     g_autofree char *text = NULL;
     g_auto(GStrv) lines = NULL;
+    json_t *list;
 
     if (!vsm_operator_describe(request, &text, error)) {
-        return false;
+        return NULL;
     }
+    list = json_array();
     lines = g_strsplit(text, "\n", -1);
     for (guint i = 0; lines[i] && *lines[i]; i++) {
         char *tab = strchr(lines[i], '\t');
 
         *tab = '\0';
-        vsmctl_print_field(lines[i], tab + 1);
+        json_array_append_new(
+            list, json_pack("{s:s, s:s}", "what", lines[i], "value", tab + 1));
     }
-    return true;
+    return list;
+}
+
+bool operator_print(GBytes *request, GError **error)
+{
+    json_auto_t *list = operator_describe(request, error);
+    size_t i;
+    json_t *line;
+
+    json_array_foreach(list, i, line)
+    {
+        vsmctl_print_member(vsmctl_text(line, "what"), line, "value");
+    }
+    return list != NULL;
+}
+
+static void print_begun(void)
+{
+    if (vsmctl_options.json) {
+        json_auto_t *object = json_pack("{s:b, s:s}", "done", 0, "request",
+                                        operator_options.begin);
+
+        vsmctl_print_json(object);
+    }
 }
 
 /* FILE for vsmctl policy sign, FILE.tosign for any other tool. */
@@ -176,7 +202,8 @@ bool operator_run(const OperatorAct *act,
     }
     signature = sign(act, request, &why);
     if (!signature && !why) {
-        return true; /* begun; --finish comes later */
+        print_begun();
+        return true; /* --finish comes later */
     }
     if (!signature) {
         act->abort(opaque);

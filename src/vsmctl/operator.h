@@ -6,6 +6,7 @@
 #pragma once
 
 #include <glib.h>
+#include <jansson.h>
 #include <stdbool.h>
 
 /* --key, --begin, --finish, --wait: for the options of a subcommand. */
@@ -62,14 +63,19 @@ typedef struct {
  * @ret_done: (out): false when the request was only begun
  *
  * With --key all in one go; with --begin and --finish the request is written
- * and the signature waited for; with a daemon each alone, too.
+ * and the signature waited for; with a daemon each alone, too.  With --json
+ * a request that was only begun is printed as {"done": false, "request": FILE};
+ * what was done is the caller's to print.
  */
 bool operator_run(const OperatorAct *act,
                   gpointer opaque,
                   bool *ret_done,
                   GError **error);
 
-/* Prints what @request asks for; FORMAT. */
+/* What @request asks for, [{"what", "value"}...]; (transfer full); FORMAT. */
+json_t *operator_describe(GBytes *request, GError **error);
+
+/* Prints it. */
 bool operator_print(GBytes *request, GError **error);
 
 /* A whole file of at most VSM_OPERATOR_BYTES_MAX. */
