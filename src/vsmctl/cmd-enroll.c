@@ -218,6 +218,7 @@ static int run(char **args, GError **error)
 const VsmctlCommand vsmctl_enroll = {
     .name = "enroll",
     .args = "request | challenge REQUEST | respond CHALLENGE | accept RESPONSE",
+    .verbs = "request challenge respond accept",
     .summary = "prove that a host's keys live in a TPM of a trusted maker",
     .text =
         "Four files between host and verifier, which need no other way that "

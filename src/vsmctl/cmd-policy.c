@@ -309,6 +309,7 @@ static int run(char **args, GError **error)
 const VsmctlCommand vsmctl_policy = {
     .name = "policy",
     .args = "show|diff|approve|revoke NUMBER|all|sign REQUEST SIGNATURE",
+    .verbs = "show diff approve revoke sign",
     .summary = "show, approve and revoke boot states of the host",
     .text =
         "A snapshot is usable only on a host that booted as its operator "

@@ -122,6 +122,7 @@ static int run(char **args, GError **error)
 const VsmctlCommand vsmctl_trust = {
     .name = "trust",
     .args = "update",
+    .verbs = "update",
     .summary = "approve a host's new boot state in a trust file",
     .text =
         "After an intended update of a host, its reports are refused, because "

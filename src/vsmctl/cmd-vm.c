@@ -174,6 +174,7 @@ static int run(char **args, GError **error)
 const VsmctlCommand vsmctl_vm = {
     .name = "vm",
     .args = "list|register|unregister [UUID]",
+    .verbs = "list register unregister",
     .summary = "tell the daemon which process is which VM",
     .text = "Who is which VM is root's word: the daemon turns away whoever is "
             "not registered. A process is registered before it connects, by "

@@ -269,8 +269,35 @@ static void put_case(const VsmctlCommand *command)
     GString *words = g_string_new(NULL);
 
     each_option(command, put_word, words);
-    printf("    %s) options='%s' ;;\n", command->name, words->str);
+    printf("    %s) options='%s'", command->name, words->str);
+    if (command->verbs) {
+        printf(" verbs='%s'", command->verbs);
+    }
+    puts(" ;;");
     g_string_free(words, TRUE);
+}
+
+/* Words after an option that takes one of a few: "SUBCOMMAND OPTION". */
+static const struct {
+    const char *pattern, *words;
+} values[] = {
+    {"request\\ --op", "attest verify rollback"},
+    {"*\\ --op", "attest verify rollback watch"},
+    {"attest\\ --scope", "full runtime"},
+    {"*\\ --scope", "full runtime stored"},
+    {"*\\ --profile", "standard strict"},
+    {"*\\ --ek", "p-384 rsa-2048"},
+};
+
+static void put_values(void)
+{
+    puts("    case \"${COMP_WORDS[1]} $last\" in");
+    for (guint i = 0; i < G_N_ELEMENTS(values); i++) {
+        printf("    %s) COMPREPLY=($(compgen -W '%s' -- \"$word\")); "
+               "return ;;\n",
+               values[i].pattern, values[i].words);
+    }
+    puts("    esac");
 }
 
 void vsmctl_print_completion(void)
@@ -280,7 +307,7 @@ void vsmctl_print_completion(void)
           "# Made by 'vsmctl --print-completion': change src/vsmctl/ "
           "instead.\n\n"
           "_vsmctl()\n{\n"
-          "    local word=\"${COMP_WORDS[COMP_CWORD]}\" options=\n"
+          "    local word=\"${COMP_WORDS[COMP_CWORD]}\" options= verbs=\n"
           "    local last=\"${COMP_WORDS[COMP_CWORD-1]}\"\n\n"
           "    if [[ $COMP_CWORD -eq 1 || $last == help ]]; then\n"
           "        COMPREPLY=($(compgen -W 'help",
@@ -288,20 +315,17 @@ void vsmctl_print_completion(void)
     for (guint i = 0; vsmctl_commands[i]; i++) {
         printf(" %s", vsmctl_commands[i]->name);
     }
-    puts("' -- \"$word\"))\n        return\n    fi\n"
-         "    case \"$last\" in\n"
-         "    --op) COMPREPLY=($(compgen -W 'attest verify rollback' -- "
-         "\"$word\")); return ;;\n"
-         "    --scope) COMPREPLY=($(compgen -W 'full runtime stored' -- "
-         "\"$word\")); return ;;\n"
-         "    esac\n"
-         "    case \"${COMP_WORDS[1]}\" in");
+    puts("' -- \"$word\"))\n        return\n    fi");
+    put_values();
+    puts("    case \"${COMP_WORDS[1]}\" in");
     for (guint i = 0; vsmctl_commands[i]; i++) {
         put_case(vsmctl_commands[i]);
     }
     puts("    esac\n"
          "    if [[ $word == -* ]]; then\n"
          "        COMPREPLY=($(compgen -W \"$options\" -- \"$word\"))\n"
+         "    elif [[ $COMP_CWORD -eq 2 && -n $verbs ]]; then\n"
+         "        COMPREPLY=($(compgen -W \"$verbs\" -- \"$word\"))\n"
          "    else\n"
          "        COMPREPLY=($(compgen -f -- \"$word\"))\n"
          "    fi\n}\n\n"

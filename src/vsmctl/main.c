@@ -78,7 +78,8 @@ const GOptionEntry vsmctl_daemon_entries[] = {
     {"daemon", 0, G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK,
      (gpointer)take_daemon,
      "Ask the daemon vsmd over its admin socket (default: " VSM_ADMIN_SOCKET
-     ")",
+     "). A word that follows is taken for SOCKET: without one, --daemon stands "
+     "last or before another option",
      "SOCKET"},
     {0},
 };

@@ -32,6 +32,7 @@ typedef enum {
  * VsmctlCommand:
  * @name: the word after "vsmctl"
  * @args: its arguments as the usage line shows them; "" for none
+ * @verbs: words that its first argument is one of, for completion; NULL: any
  * @summary: one line, no full stop
  * @text: paragraphs for help and man page, separated by empty lines
  * @options: its own options, NULL-terminated by an empty entry
@@ -40,7 +41,7 @@ typedef enum {
  * @run: @args is NULL-terminated; returns the exit code, or -1 with @error
  */
 typedef struct {
-    const char *name, *args, *summary, *text;
+    const char *name, *args, *verbs, *summary, *text;
     const GOptionEntry *options;
     guint takes;
     guint n_args_min, n_args_max;

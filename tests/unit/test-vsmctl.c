@@ -46,6 +46,8 @@ static void test_usage_errors_are_3(void)
     usage_error(vsmctl("status", "--qmp=a", "--domain=b", NULL), "give one");
     usage_error(vsmctl("vm", "frobnicate", NULL), "vm list");
     usage_error(vsmctl("vm", "register", NULL), "which VM?");
+    /* As its help says: the word after it is its socket. */
+    usage_error(vsmctl("vm", "--daemon", "list", NULL), "argument is missing");
     usage_error(vsmctl("vm", "register", FIXTURE_UUID, NULL), "who is it?");
     usage_error(vsmctl("vm", "unregister", "1", NULL), "UUID");
     usage_error(vsmctl("verify-snapshot", "--image=a", NULL), "--vm UUID");
