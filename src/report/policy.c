@@ -37,6 +37,11 @@ static const VsmJsonMember policy_table[] = {
     {"operators", VSM_JSON_LIST, true},
 };
 
+const char *vsm_policy_member(guint i)
+{
+    return i < G_N_ELEMENTS(policy_table) ? policy_table[i].name : NULL;
+}
+
 static const VsmJsonMember baseline_table[] = {
     {"vm", VSM_JSON_TEXT, false},
     {"id", VSM_JSON_TEXT, false},

@@ -42,4 +42,7 @@ struct _VsmReportPolicy {
     GPtrArray *baseline, *operators;
 };
 
+/* Names of the members of a policy file, from 0 on; NULL: there is no more. */
+const char *vsm_policy_member(guint i);
+
 G_END_DECLS
