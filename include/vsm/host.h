@@ -38,7 +38,8 @@ const char *vsm_host_kind_name(VsmHostKind kind); /* as reports say it */
  *               NULL: /etc/vsm/secret
  * @operator_key_path: PEM public key (P-256, P-384) that approves boot states;
  *                     used at set-up only; NULL: boot policy "frozen"
- * @boot_pcrs: bit mask; 0: PCR 0 to 7
+ * @boot_pcrs: bit mask; 0: PCR 0 to 7, and those of 8, 9 and 11 that have a
+ *             value when the host is opened
  * @allow_unmeasured_boot: accept a boot of which no selected PCR from 0 to 7
  *                         has a value; a claim
  * @command_ms: deadline of one TPM command; 0: 10,000

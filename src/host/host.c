@@ -16,7 +16,6 @@
 
 G_DEFINE_FINAL_TYPE(VsmHost, vsm_host, G_TYPE_OBJECT)
 
-#define DEFAULT_BOOT_PCRS 0xffu /* PCR 0 to 7 */
 #define DEFAULT_REQUEST_MS 60000
 
 static void vsm_host_init(VsmHost *host)
@@ -319,8 +318,7 @@ static VsmHost *open_host(const VsmHostOptions *options,
     if (!check_tcti(options->tcti, error)) {
         return NULL;
     }
-    host->boot_pcrs =
-        options->boot_pcrs ? options->boot_pcrs : DEFAULT_BOOT_PCRS;
+    host->boot_pcrs = options->boot_pcrs;
     host->allow_unmeasured_boot = options->allow_unmeasured_boot;
     host->vm_quota_bytes = options->vm_quota_bytes;
     host->request_ms =
@@ -334,6 +332,8 @@ static VsmHost *open_host(const VsmHostOptions *options,
         host->tpm = vsm_tpm_open(options->tcti, options->command_ms, error);
     }
     if (!host->tpm ||
+        !(host->boot_pcrs ||
+          vsm_tpm_boot_mask(host->tpm, &host->boot_pcrs, error)) ||
         !open_keys(host, &file, options->operator_key_path, error) ||
         !load_ak(host, error) || !vsm_host_approved_load(host, error) ||
         !(adopting || settle(host, error))) {

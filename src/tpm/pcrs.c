@@ -113,17 +113,23 @@ bool vsm_tpm_pcrs_unpack(
     return true;
 }
 
-bool vsm_tpm_pcrs_zero(const VsmTpmPcrs *pcrs)
+guint32 vsm_tpm_pcrs_with_value(const VsmTpmPcrs *pcrs, guint32 mask)
 {
     static const guint8 zero[sizeof(pcrs->value[0])];
+    guint32 found = 0;
 
-    for (guint pcr = 0; pcr < VSM_TPM_FIRMWARE_PCRS; pcr++) {
-        if (has_pcr(pcrs, pcr) &&
+    for (guint pcr = 0; pcr < VSM_TPM_PCRS; pcr++) {
+        if (mask & 1u << pcr && has_pcr(pcrs, pcr) &&
             memcmp(pcrs->value[pcr], zero, vsm_tpm_bank_bytes(pcrs->bank))) {
-            return false;
+            found |= 1u << pcr;
         }
     }
-    return true;
+    return found;
+}
+
+bool vsm_tpm_pcrs_zero(const VsmTpmPcrs *pcrs)
+{
+    return vsm_tpm_pcrs_with_value(pcrs, VSM_TPM_FIRMWARE_MASK) == 0;
 }
 
 char *vsm_tpm_pcrs_differ(const VsmTpmPcrs *a, const VsmTpmPcrs *b)

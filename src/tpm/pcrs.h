@@ -49,7 +49,10 @@ bool vsm_tpm_pcrs_unpack(guint16 bank,
                          GError **error);
 
 /* PCR 0 to 7 are the firmware's (TCG PC Client Platform Firmware Profile). */
-#define VSM_TPM_FIRMWARE_PCRS 8
+#define VSM_TPM_FIRMWARE_MASK 0xffu
+
+/* Those PCRs of @mask whose value is not zero, as a mask. */
+guint32 vsm_tpm_pcrs_with_value(const VsmTpmPcrs *pcrs, guint32 mask);
 
 /*
  * Whether no PCR of the firmware that @mask selects has a value.  Others count

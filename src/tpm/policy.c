@@ -153,6 +153,22 @@ bool vsm_tpm_read_boot(
     return true;
 }
 
+/* GRUB's commands, the files that it read; a unified kernel image. */
+#define LOADERS_MASK (1u << 8 | 1u << 9 | 1u << 11)
+
+bool vsm_tpm_boot_mask(VsmTpm *tpm, guint32 *ret_mask, GError **error)
+{
+    VsmTpmPcrs pcrs;
+
+    if (!vsm_tpm_read_boot(tpm, VSM_TPM_FIRMWARE_MASK | LOADERS_MASK, true,
+                           &pcrs, error)) {
+        return false;
+    }
+    *ret_mask =
+        VSM_TPM_FIRMWARE_MASK | vsm_tpm_pcrs_with_value(&pcrs, LOADERS_MASK);
+    return true;
+}
+
 /* --- Approval --------------------------------------------------------- */
 
 static bool not_approved(VsmTpm *tpm, const VsmTpmPcrs *boot, GError **error)

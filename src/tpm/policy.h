@@ -37,6 +37,19 @@ bool vsm_tpm_read_boot(VsmTpm *tpm,
                        GError **error);
 
 /**
+ * vsm_tpm_boot_mask:
+ * @ret_mask: (out): PCR 0 to 7, which the firmware extends, and those of 8, 9
+ *            (GRUB: its commands, and the files that it read) and 11 (a unified
+ *            kernel image) that have a value
+ *
+ * The PCRs that stand for this boot where nobody names others; the same for
+ * each boot of the same kind.  A boot that leaves one of them out differs in
+ * the mask, which no sealed or approved state then fits.  See the Linux TPM PCR
+ * registry of the UAPI group.
+ */
+bool vsm_tpm_boot_mask(VsmTpm *tpm, guint32 *ret_mask, GError **error);
+
+/**
  * VsmTpmBinding: what a sealed digest is bound to
  * @boot: boot PCRs as they are now, from vsm_tpm_read_boot()
  * @hypervisor, @config: digests that go to PCR 23

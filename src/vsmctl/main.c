@@ -56,7 +56,9 @@ const GOptionEntry vsmctl_host_entries[] = {
      "/etc/vsm/secret)",
      "FILE"},
     {"pcrs", 0, 0, G_OPTION_ARG_STRING, &vsmctl_options.pcrs,
-     "PCRs that stand for the host's boot state (default: 0-7)", "LIST"},
+     "PCRs that stand for the host's boot state (default: 0-7, and 8, 9, 11 if "
+     "they have a value)",
+     "LIST"},
     {"allow-unmeasured-boot", 0, 0, G_OPTION_ARG_NONE,
      &vsmctl_options.allow_unmeasured_boot,
      "Accept PCRs that are all zero; each report says so", NULL},

@@ -47,7 +47,8 @@ static const Setting settings[] = {
     {"operator-key", SETTING_TEXT, AT(operator_key), 0, 0, "FILE",
      "Public key (PEM) that approves boot states; used at set-up only"},
     {"pcrs", SETTING_PCRS, AT(boot_pcrs), 0, 0, "LIST",
-     "PCRs that stand for the host's boot state (default: 0-7)"},
+     "PCRs that stand for the host's boot state (default: 0-7, and 8, 9, 11 if "
+     "they have a value)"},
     {"allow-unmeasured-boot", SETTING_BOOL, AT(allow_unmeasured_boot), 0, 0,
      NULL, "Accept boot PCRs that are all zero; each report says so"},
     {"metrics", SETTING_TEXT, AT(metrics), 0, 0, "unix:PATH|file:PATH",
