@@ -23,6 +23,7 @@ static const VsmJsonMember claims_table[] = {
     {"scope", VSM_JSON_TEXT, false},
     {"profile", VSM_JSON_TEXT, false},
     {"unsolicited", VSM_JSON_BOOL, true},
+    {"generation", VSM_JSON_TEXT, true},
     {"recipient", VSM_JSON_TEXT, false},
     {"vm", VSM_JSON_OBJECT, false},
     {"snapshot", VSM_JSON_OBJECT, false},
@@ -394,6 +395,20 @@ static bool check_result(VsmClaims *claims, GError **error)
     return true;
 }
 
+/* It follows from the devices, which the TPM bound. */
+static bool check_generation(const VsmClaims *claims, GError **error)
+{
+    bool rollback = strcmp(claims->op, "rollback") == 0;
+    const char *said = vsm_json_text(claims->json, "generation");
+    const char *config = vsm_json_text(claims->json, "config");
+
+    if (g_strcmp0(said, rollback ? vsm_claims_generation(config) : NULL)) {
+        return format_error(error, "has a generation that does not follow "
+                                   "from its op and configuration");
+    }
+    return true;
+}
+
 static bool check_scope(const VsmClaims *claims, GError **error)
 {
     static const char *const profiles[] = {"standard", "strict", NULL};
@@ -403,6 +418,9 @@ static bool check_scope(const VsmClaims *claims, GError **error)
     if (vsm_json_bool(claims->json, "unsolicited") != watch) {
         return format_error(error, "is unsolicited and answers a request, or "
                                    "neither of both");
+    }
+    if (!check_generation(claims, error)) {
+        return false;
     }
     if (is_runtime(claims->json)) {
         return ((watch || strcmp(claims->op, "attest") == 0) &&

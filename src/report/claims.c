@@ -217,6 +217,14 @@ static json_t *quote_of(const VsmClaimsInput *in)
     return object;
 }
 
+const char *vsm_claims_generation(const char *config)
+{
+    return g_str_has_prefix(config, "device vmgenid ") ||
+                   strstr(config, "\ndevice vmgenid ")
+               ? "renewed"
+               : "unchanged";
+}
+
 /* Who, what was asked, when. */
 static void put_request(json_t *claims, const VsmClaimsInput *in)
 {
@@ -232,6 +240,10 @@ static void put_request(json_t *claims, const VsmClaimsInput *in)
     put(claims, "profile", json_string(in->profile));
     if (strcmp(in->op, "watch") == 0) {
         put(claims, "unsolicited", json_true());
+    }
+    if (strcmp(in->op, "rollback") == 0) {
+        put(claims, "generation",
+            json_string(vsm_claims_generation(in->vm->config)));
     }
     put(claims, "recipient", json_string(in->recipient));
     put(vm, "uuid", json_string(in->vm->uuid));

@@ -75,6 +75,15 @@ typedef struct {
 } VsmClaimsInput;
 
 /**
+ * vsm_claims_generation:
+ * @config: the VM's configuration as in a report
+ *
+ * Whether its guest learns that it was rolled back: "renewed" with a vmgenid
+ * device, which then gets a fresh GUID, else "unchanged".
+ */
+const char *vsm_claims_generation(const char *config);
+
+/**
  * vsm_claims_build:
  * @ret_json: (out) (transfer full): the payload for vsm_jws_sign(); g_free()
  *

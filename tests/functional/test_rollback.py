@@ -208,6 +208,15 @@ def test_rollback_gives_vmgenid_a_fresh_guid(machines):
     guest.savevm("one")
     guids = {guest.qmp.command("query-vm-generation-id")["guid"]}
     for _ in range(2):
-        assert guest.rollback("one").result == "match"
+        answer = guest.rollback("one")
+        assert answer.result == "match"
+        assert answer.claims["generation"] == "renewed"
         guids.add(guest.qmp.command("query-vm-generation-id")["guid"])
     assert len(guids) == 3
+
+
+def test_rollback_without_vmgenid_says_that_the_guest_does_not_learn(paused):
+    answer = paused.rollback("boot")
+    assert answer.result == "match"
+    assert answer.claims["generation"] == "unchanged"
+    assert "generation" not in paused.attest("boot").claims
