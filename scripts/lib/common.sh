@@ -33,6 +33,20 @@ run_shown() {
     return 1
 }
 
+# run_as_root WHY COMMAND...: for what no other user may do
+run_as_root() {
+    local why=$1
+    shift
+    if [ "$EUID" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        say "with sudo: $why"
+        sudo env VSM_BUILD="$build" PYTHONDONTWRITEBYTECODE=1 "$@"
+    else
+        die "$why: run it as root, or install sudo"
+    fi
+}
+
 # Two builds of one tree at a time would destroy each other's state.
 lock_build() {
     mkdir -p "$build"
