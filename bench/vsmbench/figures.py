@@ -16,10 +16,10 @@ class Figure:
     low: float
     high: float
     reached: Optional[bool] = None
-    unit: str = ""
+    rounds: int = 0
 
     def text(self):
-        return f"{self.middle:.2f}{self.unit}"
+        return f"{self.middle:.2f}"
 
     def spread(self):
         return f"{self.low:.2f} - {self.high:.2f}"
@@ -42,7 +42,8 @@ def ratio(name, reach, above, below, at_most=None, at_least=None):
         reached = middle <= at_most
     if at_least is not None:
         reached = middle >= at_least
-    return Figure(name, reach, middle, min(each), max(each), reached)
+    return Figure(name, reach, middle, min(each), max(each), reached,
+                  len(above))
 
 
 def find(results, **wanted):
@@ -71,7 +72,7 @@ def _extra(run):
     return Figure(f"peak extra memory ({name[:-6]}), % of guest RAM",
                   f"<= {100 * allowed / ram:.2f}", percent,
                   100 * min(worst.values()) / ram, percent,
-                  worst[name] <= allowed)
+                  worst[name] <= allowed, len(side[name]))
 
 
 def main_table(results, cache="writeback"):

@@ -14,7 +14,7 @@ import time
 
 from vsmtest import paths
 
-from . import documents, measure, plot, table
+from . import documents, measure, plot, runtime, table
 from .rounds import Bench, say
 
 BEGIN = time.monotonic()
@@ -23,7 +23,7 @@ ALONE = [("vsm", measure.save), ("vsm", measure.attest)]
 SAVE_LOAD = [("stock", measure.save), ("vsm", measure.save),
              ("stock", measure.load), ("vsm", measure.load)]
 BY_HAND = [("stock", measure.by_hand)]
-PARTS = ["compare", "openssl", "sparse", "hand", "threads", "big"]
+PARTS = ["compare", "openssl", "sparse", "hand", "threads", "runtime", "big"]
 
 
 def _command(*argv):
@@ -88,18 +88,19 @@ def _plan(options, sizes, main):
     yield ("compare", f"{main} MiB, cache={caches[0]}", main, caches[0],
            rounds, {"raw": True})
     yield ("sparse", "10 % of RAM in use", main, "writeback",
-           min(3, rounds), {"steps": ALONE, "share": 0.1})
+           rounds, {"steps": ALONE, "share": 0.1})
     yield ("hand", f"by hand, {main} MiB", main, "writeback", few,
            {"steps": BY_HAND})
-    yield ("openssl", "OpenSSL alone", main, "writeback", min(3, rounds),
+    yield ("openssl", "OpenSSL alone", main, "writeback", rounds,
            {"steps": SAVE_LOAD, "options": ",hash=openssl"})
     yield ("threads", "one hashing thread", main, "writeback", few,
            {"steps": ALONE, "options": ",hash-threads=1"})
     for cache in caches:
         for size in sizes:
             if (size, cache) != (main, caches[0]):
+                count = 1 if size > main else few + (size == main)
                 yield ("compare", f"{size} MiB, cache={cache}", size, cache,
-                       few if size <= main else 1, {})
+                       min(count, rounds), {})
     yield ("big", "16 GiB, 10 % in use", 16384, "writeback", 1,
            {"share": 0.1})
 
@@ -123,6 +124,8 @@ def _run(options, raw_tool):
             results["runs"].append(bench.compare(name, size, cache, rounds,
                                                  **more))
             _write(options.out, results, bench)
+    if options.only in (None, "runtime"):
+        results["runtime"] = runtime.measure(main, options.rounds)
     results["host"]["load-at-end"] = os.getloadavg()[0]
     results["host"]["minutes"] = round((time.monotonic() - BEGIN) / 60, 1)
     results["raw"] = bench.raw

@@ -4,7 +4,7 @@ A step is bound by the thread that makes or parses the stream, or by all CPUs
 together, or by a device.  So a GiB costs
     max (CPU time of the main thread, CPU time of all threads / CPUs, 1 / device)
 seconds.  CPU times are those of the main run, per GiB; the model's answer for
-this machine is compared with the slope that was measured over all sizes.
+this machine is compared with the slope that was measured.
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
@@ -28,10 +28,15 @@ def _slope(points):
 
 
 def _measured(results, step):
-    """Slope over all sizes that were measured with the page cache."""
+    """
+    Slope over the sizes up to the main one, with the page cache: what is
+    larger goes beyond what the host lets wait for its disk, which then bounds
+    a save, with VSM or without.
+    """
     points = [(run["memory-mib"] / 1024, median(run["sides"]["vsm"][step]))
               for run in results["runs"]
               if run["cache"] == "writeback" and run["share"] == 1.0 and
+              run["memory-mib"] <= results["main-mib"] and
               not run["options"] and run["sides"].get("vsm", {}).get(step)]
     return _slope(points)
 

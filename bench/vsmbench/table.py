@@ -2,7 +2,7 @@
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
-from . import figures
+from . import figures, runtime
 from .figures import median
 
 COLUMNS = [("stock", "save"), ("vsm", "save"), ("stock", "load"),
@@ -11,19 +11,19 @@ COLUMNS = [("stock", "save"), ("vsm", "save"), ("stock", "load"),
 
 
 def _rows(rows):
-    out = ["| figure | reach | median | spread | reached |",
-           "|---|---|---|---|---|"]
+    out = ["| figure | reach | median | spread | rounds | reached |",
+           "|---|---|---|---|---|---|"]
     for row in rows:
         mark = {True: "yes", False: "**no**", None: ""}[row.reached]
         out.append(f"| {row.name} | {row.reach} | {row.text()} | "
-                   f"{row.spread()} | {mark} |")
+                   f"{row.spread()} | {row.rounds or ''} | {mark} |")
     return out
 
 
 def _growth(results):
     head = [f"{side} {step}" for side, step in COLUMNS]
-    out = ["| RAM, in use | cache | " + " | ".join(head) + " | save ratio | "
-           "load ratio |", "|---" * (len(head) + 4) + "|"]
+    out = ["| RAM, in use | cache | rounds | " + " | ".join(head) + " | save ratio | "
+           "load ratio |", "|---" * (len(head) + 5) + "|"]
     for run in results["runs"]:
         sides = run["sides"]
         if not all(sides.get(side, {}).get(step) for side, step in COLUMNS):
@@ -32,7 +32,7 @@ def _growth(results):
                  for column in COLUMNS}
         out.append(
             f"| {run['memory-mib'] / 1024:g} GiB, {run['share']:.0%} "
-            f"| {run['cache']} | " +
+            f"| {run['cache']} | {run['rounds']} | " +
             " | ".join(f"{times[column]:.2f}" for column in COLUMNS) +
             f" | {times['vsm', 'save'] / times['stock', 'save']:.2f} | "
             f"{times['vsm', 'load'] / times['stock', 'load']:.2f} |")
@@ -62,7 +62,8 @@ def _raw(results):
 
 def main_rows(results):
     """The table of the README."""
-    return _rows(figures.main_table(results) + figures.more_rows(results))
+    return _rows(figures.main_table(results) + figures.more_rows(results) +
+                 runtime.figures(results)) + runtime.tpm_commands(results)
 
 
 def host_line(results):
