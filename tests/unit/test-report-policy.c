@@ -9,8 +9,6 @@
 #include <string.h>
 #include <vsm/error.h>
 
-#include "crypto/hash.h"
-
 #define OPEN_POLICY                                                            \
     "{\"version\":1,\"allow_in_process\":true,"                                \
     "\"allow_unmeasured_boot\":true}"

@@ -8,7 +8,6 @@
 
 #include <string.h>
 
-#include "crypto/hash.h"
 #include "report/json.h"
 #include "report/jwk.h"
 

@@ -9,7 +9,6 @@
 #include <vsm/error.h>
 
 #include "base/limits.h"
-#include "crypto/hash.h"
 #include "report/jwk.h"
 
 /* Every bit of a part, or every tenth of the long payload. */

@@ -13,7 +13,6 @@
 #include <vsm/error.h>
 
 #include "base/limits.h"
-#include "crypto/hash.h"
 
 /* --- What is trusted ---------------------------------------------------- */
 
