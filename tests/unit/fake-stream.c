@@ -341,3 +341,31 @@ VsmStored *fake_load(const FakeRecord *record, VsmPool *pool, GError **error)
     }
     return g_steal_pointer(&stored);
 }
+
+VsmPool *fake_pool(guint threads, VsmHashBackend backend)
+{
+    g_autoptr(GError) error = NULL;
+    VsmPool *pool = vsm_pool_new(threads, backend, &error);
+
+    g_assert_no_error(error);
+    return pool;
+}
+
+FakeRecord *fake_saved(const FakeStream *fake, VsmPool *pool, gsize chunk_max)
+{
+    g_autoptr(GError) error = NULL;
+    FakeRecord *record = fake_record_new();
+
+    fake_save(fake, pool, chunk_max, record, &error);
+    g_assert_no_error(error);
+    return record;
+}
+
+VsmStored *fake_loaded(const FakeRecord *record, VsmPool *pool)
+{
+    g_autoptr(GError) error = NULL;
+    VsmStored *stored = fake_load(record, pool, &error);
+
+    g_assert_no_error(error);
+    return stored;
+}

@@ -65,5 +65,10 @@ bool fake_feed(VsmStream *stream,
                gsize chunk_max,
                GError **error);
 
+/* The same, which must succeed. */
+VsmPool *fake_pool(guint threads, VsmHashBackend backend);
+FakeRecord *fake_saved(const FakeStream *fake, VsmPool *pool, gsize chunk_max);
+VsmStored *fake_loaded(const FakeRecord *record, VsmPool *pool);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FakeStream, fake_stream_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FakeRecord, fake_record_free)

@@ -43,16 +43,11 @@ static Loaded *
 load(VsmHashBackend backend, guint threads, FakeStream *fake, gsize chunk_max)
 {
     Loaded *loaded = g_new0(Loaded, 1);
-    g_autoptr(GError) error = NULL;
 
-    loaded->pool = vsm_pool_new(threads, backend, &error);
-    g_assert_no_error(error);
+    loaded->pool = fake_pool(threads, backend);
     loaded->fake = fake;
-    loaded->record = fake_record_new();
-    fake_save(fake, loaded->pool, 0, loaded->record, &error);
-    g_assert_no_error(error);
-    loaded->stored = fake_load(loaded->record, loaded->pool, &error);
-    g_assert_no_error(error);
+    loaded->record = fake_saved(fake, loaded->pool, 0);
+    loaded->stored = fake_loaded(loaded->record, loaded->pool);
     pass(loaded, chunk_max);
     return loaded;
 }

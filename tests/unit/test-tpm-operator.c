@@ -5,7 +5,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "tpm-fixture.h"
+#include "seal-fixture.h"
 
 #include <string.h>
 
@@ -115,41 +115,6 @@ static void approve(Host *host, const VsmTpmPcrs *boot)
                     ==, 0);
     vsm_tpm_used_up(&policy);
     vsm_tpm_unlock(host->tpm);
-}
-
-typedef struct {
-    VsmTpmBinding binding;
-    VsmTpmObject ssk, sealed;
-} Snapshot;
-
-static void snapshot_free(Snapshot *s)
-{
-    vsm_tpm_object_clear(&s->ssk);
-    vsm_tpm_object_clear(&s->sealed);
-    g_free(s);
-}
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Snapshot, snapshot_free)
-
-static Snapshot *seal(Host *host)
-{
-    Snapshot *s = g_new0(Snapshot, 1);
-    VsmDigest digest = digest_of("sealed");
-    g_autoptr(GError) error = NULL;
-
-    s->binding = host_binding(host);
-    vsm_tpm_ssk_create(host->tpm, &s->ssk, &error);
-    g_assert_no_error(error);
-    vsm_tpm_seal(host->tpm, &s->ssk, &s->binding, &digest, &s->sealed, &error);
-    g_assert_no_error(error);
-    return s;
-}
-
-static bool unseal(Host *host, Snapshot *s, GError **error)
-{
-    VsmDigest got;
-
-    return vsm_tpm_unseal(host->tpm, &s->ssk, &s->sealed, &s->binding, NULL,
-                          &got, NULL, error);
 }
 
 static void assert_boot_refused(Host *host, Snapshot *s)
