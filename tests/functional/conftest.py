@@ -11,6 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from vsmtest import guest as guest_module  # noqa: E402
 from vsmtest.guest import DAEMON, IN_PROCESS, Config, Guest  # noqa: E402
+from vsmtest.host import Host  # noqa: E402
 
 BOOT = "boot"
 
@@ -144,3 +145,23 @@ def guest(off):
 def paused(off):
     """A copy of the golden machine, loaded from "boot", never run since."""
     return off.start(loadvm=BOOT, paused=True)
+
+
+@pytest.fixture
+def hosts():
+    """Makes hosts without QEMU, with options of their own."""
+    made = []
+
+    def new(*options):
+        made.append(Host(*options))
+        return made[-1]
+
+    yield new
+    for host in made:
+        host.end()
+
+
+@pytest.fixture
+def host(hosts):
+    """One that waits 2 s for the rest of a message."""
+    return hosts("--message-timeout-ms=2000")

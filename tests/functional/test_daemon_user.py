@@ -13,7 +13,6 @@ import uuid
 
 import pytest
 
-from test_daemon_isolation import executable_files, map_executable
 from vsmtest import paths, peer, wait, wire
 from vsmtest.host import Host, refused, served
 
@@ -114,7 +113,7 @@ def test_qemu_of_another_user_is_measured(hosts):
         status = json.dumps(qemu.command("query-vsm"))
         digests = sorted({hashlib.sha384(
             pathlib.Path(path).read_bytes()).digest()
-            for path in executable_files(pid)})
+            for path in peer.executable_files(pid)})
         assert hashlib.sha384(b"".join(digests)).hexdigest() in status
         assert host.admin.status()[1][name]["connected"]
     finally:
@@ -128,7 +127,7 @@ def test_replaced_library_of_another_users_vm(hosts):
     late, _ = host.vm(connect=False)
     for process in (measured, late):
         path = host.home / f"library{process.pid}"
-        process.call(map_executable, path, 1)
+        process.call(peer.map_executable, path, 1)
         os.chmod(path, 0o644)
         process.call(become, VM_USER)
     measured.call(peer.connect, host.daemon.socket)
@@ -137,7 +136,7 @@ def test_replaced_library_of_another_users_vm(hosts):
         path = host.home / f"library{process.pid}"
         path.unlink()
         path.write_bytes(b"another")
-        assert f"{path} (deleted)" in executable_files(process.pid)
+        assert f"{path} (deleted)" in peer.executable_files(process.pid)
     assert served(measured, name)[12] == before
     assert "replaced on disk" in refused("hypervisor", late, peer.connect,
                                          host.daemon.socket)

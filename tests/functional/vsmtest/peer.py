@@ -3,6 +3,7 @@ would.
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
+import mmap
 import multiprocessing
 import os
 import pathlib
@@ -165,3 +166,34 @@ def ids(state):
                                  state["wire"].ask(wire.LIST, (0,)))
     assert total == len(records)
     return [record[0] for record in records]
+
+
+def become_nobody(state):
+    """Gives root up for the user 65534."""
+    del state
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+
+
+def map_executable(state, path, megabytes):
+    """Maps the start of a sparse file of that length executable."""
+    with open(path, "w+b") as file:
+        file.truncate(megabytes << 20)
+        state.setdefault("maps", []).append(
+            mmap.mmap(file.fileno(), 4096, mmap.MAP_PRIVATE,
+                      mmap.PROT_READ | mmap.PROT_EXEC))
+
+
+def unmap(state):
+    state.pop("maps")[0].close()
+
+
+def executable_files(pid):
+    """The process's executable and the files that it has mapped executable."""
+    files = {os.readlink(f"/proc/{pid}/exe")}
+    for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
+        fields = line.split(None, 5)
+        if "x" in fields[1] and len(fields) == 6 and fields[5][0] == "/":
+            files.add(fields[5])
+    return files
