@@ -178,6 +178,15 @@ static void print_verdict(GBytes *sealed, GBytes *measured, const char *profile)
     }
 }
 
+static void print_stats(const VsmScopeStats *stats, gsize document_bytes)
+{
+    printf("hashed %" G_GUINT64_FORMAT " tables %u leaves %" G_GUINT64_FORMAT
+           " roots %u sites %u in-flight %u steps %" G_GUINT64_FORMAT
+           " document %zu\n",
+           stats->hashed_bytes, stats->table_pages, stats->leaves, stats->roots,
+           stats->witnesses, stats->in_flight, stats->steps, document_bytes);
+}
+
 int main(int argc, char **argv)
 {
     g_autoptr(GArray) registers = NULL;
@@ -223,12 +232,7 @@ int main(int argc, char **argv)
     if (!scope) {
         fail("own document", error);
     }
-    printf("hashed %" G_GUINT64_FORMAT " tables %u leaves %" G_GUINT64_FORMAT
-           " roots %u sites %u in-flight %u steps %" G_GUINT64_FORMAT
-           " document %zu\n",
-           stats.hashed_bytes, stats.table_pages, stats.leaves, stats.roots,
-           stats.witnesses, stats.in_flight, stats.steps,
-           g_bytes_get_size(document));
+    print_stats(&stats, g_bytes_get_size(document));
     print_scope(scope);
     if (sealed) {
         print_verdict(sealed, document, argc > 4 ? argv[4] : NULL);
