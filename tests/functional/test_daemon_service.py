@@ -171,6 +171,19 @@ def test_unit_denies_what_its_capability_could_do():
         assert call in denied.split()
 
 
+def test_units_end_together_where_the_service_cannot_start():
+    """Nobody waits at a socket that is never served."""
+    for name in ("vsmd.service", "vsmd.socket", "vsmd-admin.socket"):
+        assert "\nConditionSecurity=tpm2\n" in (UNITS / name).read_text()
+    text = (UNITS / "vsmd.service").read_text()
+    value = {key: int(re.search(rf"^{key}=(\d+)$", text, re.M)[1])
+             for key in ("StartLimitIntervalSec", "StartLimitBurst",
+                         "RestartSec")}
+    # A start that fails at the TPM takes --command-timeout-ms, 10 s.
+    assert (value["StartLimitBurst"] * value["RestartSec"]
+            < value["StartLimitIntervalSec"])
+
+
 def test_manual_has_each_option():
     manual = (paths.ROOT / "man/vsmd.8").read_text().replace("\\-", "-")
     options = re.findall(r"^  (--\S+)\s{2,}(.+)$",
