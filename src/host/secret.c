@@ -230,7 +230,17 @@ VsmSecret *vsm_host_secret_load(const char *path,
     secret = read_secret(dir, name, from, kind, &why);
     if (!secret && make &&
         g_error_matches(why, VSM_ERROR, VSM_ERROR_NOT_FOUND)) {
-        return make_secret(dir, name, kind, error);
+        secret = make_secret(dir, name, kind, error);
+        if (!secret) {
+            g_prefix_error(error,
+                           "host secret %s: there is none, and none can be "
+                           "made there; give %s: ",
+                           from,
+                           kind == VSM_HOST_DAEMON
+                               ? "one that vsmd --new-secret made"
+                               : "another path");
+        }
+        return secret;
     }
     if (!secret) {
         g_propagate_error(error, g_steal_pointer(&why));

@@ -70,6 +70,23 @@ static void test_daemon_store_with_a_process_secret_is_refused(void)
     refused(store, &store->options, VSM_ERROR_DENIED);
 }
 
+/* As a service, which writes to its state directory alone. */
+static void test_secret_that_cannot_be_made_is_asked_for(void)
+{
+    g_autoptr(Store) store = store_new();
+    g_autofree char *fresh = g_build_filename(store->dir, "fresh", NULL);
+    g_autoptr(GError) error = NULL;
+    VsmHostOptions options = store->options;
+
+    options.kind = VSM_HOST_DAEMON;
+    options.state_dir = fresh;
+    options.secret_path = "/proc/secret";
+    g_assert_null(vsm_host_open(&options, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_STORE);
+    g_assert_nonnull(strstr(error->message, "/proc/secret: there is none"));
+    g_assert_nonnull(strstr(error->message, "vsmd --new-secret"));
+}
+
 static void test_status_and_keys_say_daemon(void)
 {
     g_autoptr(Store) store = new_of_kind(VSM_HOST_DAEMON);
@@ -159,6 +176,8 @@ int main(int argc, char **argv)
         test_process_adopts_nothing_of_the_daemon);
     ADD("daemon-store-with-a-process-secret-is-refused",
         test_daemon_store_with_a_process_secret_is_refused);
+    ADD("secret-that-cannot-be-made-is-asked-for",
+        test_secret_that_cannot_be_made_is_asked_for);
     ADD("status-and-keys-say-daemon", test_status_and_keys_say_daemon);
     ADD("nv-budget-survives-a-restart", test_nv_budget_survives_a_restart);
     ADD("damaged-nv-budget-gives-no-write",
