@@ -84,7 +84,8 @@ static EVP_PKEY *from_token(const char *uri, GError **error)
                     "#11: install pkcs11-provider or libengine-pkcs11-openssl");
     } else if (!key) {
         vsm_openssl_error(error, VSM_ERROR_INVALID,
-                          "operator's key in the PKCS #11 token");
+                          "operator's key: no such private key in a PKCS #11 "
+                          "token, or a wrong PIN; looking for it");
     }
     return key;
 }

@@ -42,17 +42,20 @@ def of_operator(machines, public):
     return guest
 
 
-@pytest.fixture
-def sealed(machines, operator):
+def with_snapshot(machines, key, public):
     """A machine of a host with an operator, off, with the snapshot "one"."""
-    private, public = operator
     guest = of_operator(machines, public)
-    guest.ctl_host("policy", "approve", "--current", "--key", private)
+    guest.ctl_host("policy", "approve", "--current", "--key", key)
     guest.start()
     guest.serial.ask("mem golden")
     guest.snapshot_save("one")
     guest.quit()
     return guest
+
+
+@pytest.fixture
+def sealed(machines, operator):
+    return with_snapshot(machines, *operator)
 
 
 def refused(guest, code):
@@ -268,15 +271,19 @@ def test_new_qemu_is_refused_resealed_and_matches(machines, sealed, operator,
     refused(guest, "hypervisor")
 
 
-def test_new_configuration_is_resealed(machines, sealed, operator):
-    private, _ = operator
-    guest = machines.copy(sealed, kernel_line="console=ttyS0 quiet").create()
+def reseal_for_new_configuration(machines, guest, key):
+    """Another kernel command line: refused, resealed, a match."""
+    guest = machines.copy(guest, kernel_line="console=ttyS0 quiet").create()
     guest.start(boot=False)
     refused(guest, "config")
     new = identity(guest)
     guest.quit()
-    guest.ctl_host("reseal", "--identity", new, "tag:one", "--key", private)
+    guest.ctl_host("reseal", "--identity", new, "tag:one", "--key", key)
     assert_match(guest)
+
+
+def test_new_configuration_is_resealed(machines, sealed, operator):
+    reseal_for_new_configuration(machines, sealed, operator[0])
 
 
 def test_reseal_needs_the_operator(machines, sealed, other_qemu, tmp_path):
@@ -310,16 +317,14 @@ def token(tmp_path, monkeypatch):
     run(["softhsm2-util", "--import", tmp_path / "token.p8", "--token",
          "vsm", "--label", "operator", "--id", "01", "--pin", "1234"])
     private.unlink()
-    return ("pkcs11:token=vsm;object=operator;type=private?pin-value=1234",
-            public)
+    return "pkcs11:token=vsm;object=operator?pin-value=1234", public
 
 
 def test_operator_key_in_a_pkcs11_token(machines, token):
     uri, public = token
-    guest = of_operator(machines, public)
-    guest.ctl_host("policy", "approve", "--key", uri)
-    shown = json.loads(guest.ctl_host("policy", "show", "--json").stdout)
-    assert shown["boot_approved"]
-    wrong = uri.replace("object=operator", "object=nobody")
-    done = guest.ctl_host("policy", "approve", "--key", wrong, check=USAGE)
-    assert "PKCS #11" in done.stderr
+    guest = with_snapshot(machines, uri, public)
+    for wrong in (uri.replace("object=operator", "object=nobody"),
+                  uri.replace("1234", "4321")):
+        done = guest.ctl_host("policy", "approve", "--key", wrong, check=USAGE)
+        assert "no such private key in a PKCS #11 token" in done.stderr
+    reseal_for_new_configuration(machines, guest, uri)
