@@ -15,6 +15,8 @@
 #include "base/limits.h"
 #include "base/text.h"
 
+/* Versions 14 and 19 differ in the braces of a macro. */
+/* clang-format off */
 /* A member: its type, and options such as .max. */
 #define M(Struct, field, wire_type, ...)                                       \
     {                                                                          \
@@ -22,6 +24,7 @@
         .bytes = sizeof(((Struct *)0)->field), .type = VSM_WIRE_##wire_type,   \
         __VA_ARGS__                                                            \
     }
+/* clang-format on */
 
 #define OPTIONAL .null = true
 #undef MAX

@@ -36,10 +36,7 @@ typedef struct {
     bool encrypts; /* a session that was salted */
 } VsmTpmHandle;
 
-#define VSM_TPM_NO_HANDLE                                                      \
-    {                                                                          \
-        NULL, ESYS_TR_NONE, 0, false                                           \
-    }
+#define VSM_TPM_NO_HANDLE ((VsmTpmHandle){NULL, ESYS_TR_NONE, 0, false})
 
 struct VsmTpm {
     GRecMutex mutex;

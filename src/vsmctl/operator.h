@@ -17,32 +17,19 @@ typedef struct {
 
 extern OperatorOptions operator_options;
 
+/* Versions 14 and 19 differ in the braces of a macro. */
+/* clang-format off */
 #define OPERATOR_ENTRIES                                                       \
-    {"key",                                                                    \
-     'k',                                                                      \
-     0,                                                                        \
-     G_OPTION_ARG_STRING,                                                      \
-     &operator_options.key,                                                    \
-     "The operator's private key: a PEM file, or a pkcs11: URI",               \
-     "KEY"},                                                                   \
-        {"begin",                                                              \
-         0,                                                                    \
-         0,                                                                    \
-         G_OPTION_ARG_FILENAME,                                                \
-         &operator_options.begin,                                              \
-         "Write the request for the operator here, to be signed elsewhere",    \
-         "FILE"},                                                              \
-        {"finish",                                                             \
-         0,                                                                    \
-         0,                                                                    \
-         G_OPTION_ARG_FILENAME,                                                \
-         &operator_options.finish,                                             \
-         "The operator's signature over the request, DER",                     \
-         "FILE"},                                                              \
-    {                                                                          \
-        "wait", 0, 0, G_OPTION_ARG_INT, &operator_options.wait,                \
-            "Seconds to wait for the signature (default: 570)", "SECONDS"      \
-    }
+    {"key", 'k', 0, G_OPTION_ARG_STRING, &operator_options.key,                \
+     "The operator's private key: a PEM file, or a pkcs11: URI", "KEY"},       \
+    {"begin", 0, 0, G_OPTION_ARG_FILENAME, &operator_options.begin,            \
+     "Write the request for the operator here, to be signed elsewhere",        \
+     "FILE"},                                                                  \
+    {"finish", 0, 0, G_OPTION_ARG_FILENAME, &operator_options.finish,          \
+     "The operator's signature over the request, DER", "FILE"},                \
+    {"wait", 0, 0, G_OPTION_ARG_INT, &operator_options.wait,                   \
+     "Seconds to wait for the signature (default: 570)", "SECONDS"}
+/* clang-format on */
 
 /**
  * OperatorAct:

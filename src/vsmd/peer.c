@@ -143,7 +143,7 @@ VsmPeer *vsm_peer_identify(int fd,
     socklen_t bytes = sizeof(ucred);
     int pidfd;
 
-    peer->process = (VsmProcess)VSM_PROCESS_INIT;
+    peer->process = VSM_PROCESS_INIT;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &ucred, &bytes) < 0 ||
         ucred.pid <= 0) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_DENIED,

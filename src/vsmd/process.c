@@ -101,6 +101,6 @@ bool vsm_process_open(pid_t pid, int pidfd, VsmProcess *ret, GError **error)
         return false;
     }
     *ret = process;
-    process = (VsmProcess)VSM_PROCESS_INIT;
+    process = VSM_PROCESS_INIT;
     return true;
 }

@@ -16,10 +16,7 @@ typedef struct {
     guint64 start; /* clock ticks after boot */
 } VsmProcess;
 
-#define VSM_PROCESS_INIT                                                       \
-    {                                                                          \
-        .pidfd = -1, .proc_fd = -1                                             \
-    }
+#define VSM_PROCESS_INIT ((VsmProcess){.pidfd = -1, .proc_fd = -1})
 
 /**
  * vsm_process_open:

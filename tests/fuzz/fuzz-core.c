@@ -152,7 +152,7 @@ static void fuzz_keys(GBytes *bytes)
 
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
 {
-    static void (*const targets[])(GBytes * bytes) = {
+    static void (*const targets[])(GBytes *) = {
         fuzz_manifest, fuzz_document, fuzz_map,  fuzz_metadata,
         fuzz_payload,  fuzz_text,     fuzz_keys,
     };

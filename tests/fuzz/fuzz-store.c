@@ -132,7 +132,7 @@ static void fuzz_approved(GBytes *bytes)
 
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
 {
-    static void (*const targets[])(GBytes * bytes) = {
+    static void (*const targets[])(GBytes *) = {
         fuzz_catalogue, fuzz_signed,   fuzz_host_file, fuzz_evidence,
         fuzz_mappings,  fuzz_operator, fuzz_approved,
     };

@@ -39,8 +39,7 @@ static bool sampler_open(Sampler *sampler, int vcpu)
         .config = PERF_COUNT_SW_CPU_CLOCK,
         .freq = 1,
         .sample_freq = SAMPLES_PER_SECOND,
-        .sample_type =
-            PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_CALLCHAIN,
+        .sample_type = PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_CALLCHAIN,
         .mmap = 1,
         .comm = 1,
         .task = 1,
@@ -63,7 +62,8 @@ static bool sampler_open(Sampler *sampler, int vcpu)
 /* Bytes of samples since the last call */
 static uint64_t sampler_drain(Sampler *sampler)
 {
-    uint64_t head = __atomic_load_n(&sampler->ring->data_head, __ATOMIC_ACQUIRE);
+    uint64_t head =
+        __atomic_load_n(&sampler->ring->data_head, __ATOMIC_ACQUIRE);
     uint64_t bytes = head - sampler->ring->data_tail;
 
     __atomic_store_n(&sampler->ring->data_tail, head, __ATOMIC_RELEASE);
@@ -80,7 +80,7 @@ static void sampler_close(Sampler *sampler)
 static uint64_t sample_once(void)
 {
     Sampler samplers[VCPUS_MAX];
-    const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
+    const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
     int count = 0;
     uint64_t bytes = 0;
 
