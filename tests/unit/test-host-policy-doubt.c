@@ -5,12 +5,10 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "approval-fixture.h"
+#include "kill-steps.h"
 
 #include <glib/gstdio.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 static void test_lost_answer_of_an_approval_is_settled(void)
 {
@@ -178,51 +176,14 @@ static void test_list_that_the_index_does_not_bear_out_approves_nothing(void)
 
 /* --- kill -9 at every step -------------------------------------------- */
 
-static guint steps, deadly;
-static int told;
-
-static void step(const char *what, G_GNUC_UNUSED const char *path)
+static bool approve(Store *store, G_GNUC_UNUSED gconstpointer data)
 {
-    if (steps++ == deadly) {
-        raise(SIGKILL);
+    if (!store_open(store, NULL)) {
+        return false;
     }
-    if (write(told, what, strlen(what) + 1) < 0) {
-        raise(SIGKILL);
-    }
-}
-
-static bool approve_killed_at(Store *store, guint n, bool *ret_killed)
-{
-    char text[4096] = "";
-    gsize got = 0;
-    ssize_t more;
-    int ends[2], status;
-    pid_t child;
-
-    g_assert_cmpint(pipe(ends), ==, 0);
-    store_close(store);
-    child = fork();
-    if (child == 0) {
-        close(ends[0]);
-        told = ends[1];
-        if (!store_open(store, NULL)) {
-            _exit(1);
-        }
-        steps = 0;
-        deadly = n;
-        vsm_files_step = step;
-        store_approve(store, 0);
-        _exit(0);
-    }
-    close(ends[1]);
-    while ((more = read(ends[0], text + got, sizeof(text) - got)) > 0) {
-        got += more;
-    }
-    close(ends[0]);
-    waitpid(child, &status, 0);
-    *ret_killed = WIFSIGNALED(status);
-    g_assert_true(*ret_killed || WEXITSTATUS(status) == 0);
-    return memmem(text, got, "approve", 8) != NULL;
+    kill_steps_count();
+    store_approve(store, 0);
+    return true;
 }
 
 static void test_killed_approval_leaves_the_old_or_the_new(void)
@@ -236,7 +197,7 @@ static void test_killed_approval_leaves_the_old_or_the_new(void)
 
         g_assert_cmpuint(n, <, 100);
         tap_extend_pcr(store->tap, 4);
-        written = approve_killed_at(store, n, &killed);
+        killed = kill_steps_at(store, approve, NULL, n, "approve", &written);
         store_reopen(store);
         if (written) {
             store_assert_usable(store);

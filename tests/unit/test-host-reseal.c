@@ -4,11 +4,9 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "host-fixture.h"
+#include "kill-steps.h"
 
-#include <signal.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include "host/pending.h"
 #include "host/reseal.h"
 
@@ -264,51 +262,14 @@ static void test_store_from_before_a_reseal_is_refused(void)
 
 /* --- kill -9 at every step -------------------------------------------- */
 
-static guint steps, deadly;
-static int told;
-
-static void step(const char *what, G_GNUC_UNUSED const char *path)
+static bool reseal_both(Store *store, G_GNUC_UNUSED gconstpointer data)
 {
-    if (steps++ == deadly) {
-        raise(SIGKILL);
+    if (!store_open(store, NULL)) {
+        return false;
     }
-    if (write(told, what, strlen(what) + 1) < 0) {
-        raise(SIGKILL);
-    }
-}
-
-static bool reseal_killed_at(Store *store, guint n, bool *ret_killed)
-{
-    char text[16384] = "";
-    gsize got = 0;
-    ssize_t more;
-    int ends[2], status;
-    pid_t child;
-
-    g_assert_cmpint(pipe(ends), ==, 0);
-    store_close(store);
-    child = fork();
-    if (child == 0) {
-        close(ends[0]);
-        told = ends[1];
-        if (!store_open(store, NULL)) {
-            _exit(1);
-        }
-        steps = 0;
-        deadly = n;
-        vsm_files_step = step;
-        reseal(store, NULL, FAKE_CONFIG, 2);
-        _exit(0);
-    }
-    close(ends[1]);
-    while ((more = read(ends[0], text + got, sizeof(text) - got)) > 0) {
-        got += more;
-    }
-    close(ends[0]);
-    waitpid(child, &status, 0);
-    *ret_killed = WIFSIGNALED(status);
-    g_assert_true(*ret_killed || WEXITSTATUS(status) == 0);
-    return memmem(text, got, "extend", 6) != NULL;
+    kill_steps_count();
+    reseal(store, NULL, FAKE_CONFIG, 2);
+    return true;
 }
 
 static void test_killed_reseal_leaves_all_old_or_all_new(void)
@@ -323,7 +284,8 @@ static void test_killed_reseal_leaves_all_old_or_all_new(void)
 
         g_assert_cmpuint(n, <, 200);
         set_qemu(store, name);
-        committed = reseal_killed_at(store, n, &killed);
+        killed =
+            kill_steps_at(store, reseal_both, NULL, n, "extend", &committed);
         store_reopen(store);
         store_shell(store, "! ls $S/vm/*/*/*.next 2>/dev/null");
         if (!committed) {

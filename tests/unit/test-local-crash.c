@@ -6,66 +6,18 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "host-fixture.h"
-#include <signal.h>
+#include "kill-steps.h"
+
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define STEPS_MAX 400
 
-/* In the child: dies before step @deadly, having told @pipe what it was. */
-static guint steps, deadly;
-static int told;
-
-static void step(const char *what, G_GNUC_UNUSED const char *path)
+/* Opening it may be the end as well. */
+static bool open_to_die(Store *store)
 {
-    if (steps++ == deadly) {
-        raise(SIGKILL);
-    }
-    if (write(told, what, strlen(what) + 1) < 0) {
-        raise(SIGKILL);
-    }
-}
-
-typedef bool (*Act)(Store *store, const char *id);
-
-/*
- * Runs @act on @store in a process that ends before its @n-th step.
- * @ret_extended: whether the NV index was extended.  false: it came through.
- */
-static bool
-run_and_kill(Store *store, Act act, const char *id, guint n, bool *ret_extended)
-{
-    char text[16384] = "";
-    gsize got = 0;
-    ssize_t more;
-    int ends[2], status;
-    pid_t child;
-
-    g_assert_cmpint(pipe(ends), ==, 0);
-    store_close(store);
-    child = fork();
-    if (child == 0) {
-        close(ends[0]);
-        told = ends[1];
-        deadly = n;
-        vsm_files_step = step;
-        store->vm->pool = vsm_pool_new(1, VSM_HASH_BACKEND_OPENSSL, NULL);
-        _exit(store_open(store, NULL) && act(store, id) ? 0 : 1);
-    }
-    close(ends[1]);
-    while ((more = read(ends[0], text + got, sizeof(text) - got)) > 0) {
-        got += more;
-    }
-    close(ends[0]);
-    waitpid(child, &status, 0);
-    /* Told before it is done; nothing is told, or killed, in the middle. */
-    *ret_extended = memmem(text, got, "extend", 7) != NULL;
-    if (WIFSIGNALED(status)) {
-        return true;
-    }
-    g_assert_cmpint(WEXITSTATUS(status), ==, 0);
-    return false;
+    kill_steps_count();
+    store->vm->pool = vsm_pool_new(1, VSM_HASH_BACKEND_OPENSSL, NULL);
+    return store_open(store, NULL);
 }
 
 /* Every record that is listed checks out against its own contents. */
@@ -100,9 +52,10 @@ static void forget_debris(Store *store, GPtrArray *records)
     }
 }
 
-static bool overwrite(Store *store, G_GNUC_UNUSED const char *id)
+static bool overwrite(Store *store, G_GNUC_UNUSED gconstpointer data)
 {
-    return fake_save(store->vm, store->attester, "one", true, NULL, NULL);
+    return open_to_die(store) &&
+           fake_save(store->vm, store->attester, "one", true, NULL, NULL);
 }
 
 static bool save_killed_at(Store *store, guint n)
@@ -114,7 +67,7 @@ static bool save_killed_at(Store *store, guint n)
     bool killed, extended;
 
     (*byte)++; /* what the killed save would seal */
-    killed = run_and_kill(store, overwrite, NULL, n, &extended);
+    killed = kill_steps_at(store, overwrite, NULL, n, "extend", &extended);
     store_reopen(store);
     g_assert_true(vsm_attester_list(store->attester, &records, NULL, NULL));
     listed = only_listed(records);
@@ -142,9 +95,10 @@ static void test_killed_overwrite_leaves_old_or_new(void)
     g_assert_cmpuint(n, >, 20);
 }
 
-static bool remove_one(Store *store, const char *id)
+static bool remove_one(Store *store, gconstpointer id)
 {
-    return vsm_attester_remove(store->attester, id, NULL, NULL);
+    return open_to_die(store) &&
+           vsm_attester_remove(store->attester, id, NULL, NULL);
 }
 
 static bool removal_killed_at(Store *store, guint n)
@@ -154,7 +108,7 @@ static bool removal_killed_at(Store *store, guint n)
     const VsmRecord *listed;
     bool killed, extended;
 
-    killed = run_and_kill(store, remove_one, id, n, &extended);
+    killed = kill_steps_at(store, remove_one, id, n, "extend", &extended);
     store_reopen(store);
     g_assert_true(vsm_attester_list(store->attester, &records, NULL, NULL));
     listed = only_listed(records);
@@ -179,9 +133,9 @@ static void test_killed_removal_leaves_it_or_not(void)
     g_assert_cmpuint(n, >, 5);
 }
 
-static bool nothing(G_GNUC_UNUSED Store *store, G_GNUC_UNUSED const char *id)
+static bool open_alone(Store *store, G_GNUC_UNUSED gconstpointer data)
 {
-    return true;
+    return open_to_die(store);
 }
 
 /* Each time a new store with a secret of its own. */
@@ -194,7 +148,7 @@ static bool set_up_killed_at(Store *store, guint n)
 
     store_close(store);
     store_shell(store, line);
-    killed = run_and_kill(store, nothing, NULL, n, &extended);
+    killed = kill_steps_at(store, open_alone, NULL, n, "extend", &extended);
     store_reopen(store);
     g_free(store_save(store, "one", false));
     store_reopen(store);
