@@ -208,3 +208,16 @@ def test_libvirt_hook_registers_a_domain_before_its_start(tmp_path):
                       os.environ, PATH=f"{tmp_path}:{os.environ['PATH']}"))
     assert called.read_text().splitlines() == [
         f"vm register {name} --domain vm1", f"vm unregister {name}"]
+
+
+def test_libvirt_hook_that_cannot_register_stops_no_domain(tmp_path):
+    """A hook that fails keeps libvirt from starting any domain."""
+    domain = ("<domain><name>vm1</name><uuid>3f2b0f5e-0c83-4a52-a1f4-"
+              "9d8f6f7d9a01</uuid></domain>")
+    hook = [str(UNITS / "libvirt-hook"), "vm1", "prepare", "begin", "-"]
+    empty = dict(os.environ, PATH=str(tmp_path))
+    done = paths.run(hook, input=domain, env=empty)     # no vsmctl at all
+    assert "vm1" in done.stderr and "No such file" in done.stderr
+    (tmp_path / "vsmctl").write_text("#!/bin/sh\nexit 3\n")
+    (tmp_path / "vsmctl").chmod(0o755)
+    assert "exit code 3" in paths.run(hook, input=domain, env=empty).stderr
