@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from vsmtest import wait
+from vsmtest.host import Host
 from vsmtest.paths import run, vsmctl as vsmctl_path
 from vsmtest.vsm import Refused, unb64url
 from vsmtest.vsmctl import MISMATCH, UNTRUSTED, USAGE, vsmctl
@@ -56,6 +57,30 @@ def with_snapshot(machines, key, public):
 @pytest.fixture
 def sealed(machines, operator):
     return with_snapshot(machines, *operator)
+
+
+@pytest.mark.in_process("starts a daemon of its own")
+def test_each_step_of_an_approval_is_told_in_json(operator, tmp_path):
+    private, public = operator
+    request, signature = tmp_path / "request", tmp_path / "signature"
+    host = Host(f"--operator-key={public}")
+
+    def step(*argv):
+        return json.loads(host.daemon.ctl("policy", *argv, "--json",
+                                          check=0).stdout)
+
+    try:
+        assert step("approve", "--begin", request) == {
+            "done": False, "request": str(request)}
+        signed = json.loads(vsmctl(
+            "policy", "sign", request, signature, "--key", private, "--json",
+            check=0).stdout)
+        assert signed["signature"] == str(signature)
+        assert {"what": "operation", "value": "approve"} in signed["request"]
+        assert step("approve", "--finish", signature) == {"done": True}
+        assert step("show")["boot_approved"]
+    finally:
+        host.end()
 
 
 def refused(guest, code):
