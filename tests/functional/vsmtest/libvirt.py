@@ -5,6 +5,7 @@ systemd is not needed.
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
+import fcntl
 import os
 import pathlib
 import shutil
@@ -19,6 +20,7 @@ from .vsmctl import vsmctl
 
 URI = "qemu:///system"
 SOCKET = "/run/libvirt/libvirt-sock"
+LOCK = "/run/lock/vsm-test-libvirt"
 
 DOMAIN = """\
 <domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
@@ -26,6 +28,7 @@ DOMAIN = """\
   <uuid>{uuid}</uuid>
   <memory unit='MiB'>{memory}</memory>
   <vcpu>1</vcpu>
+  {resource}
   <os>
     <type arch='x86_64' machine='pc-q35-10.0'>hvm</type>
     <kernel>{kernel}</kernel>
@@ -59,11 +62,20 @@ DOMAIN = """\
 
 
 class Libvirt:
-    """libvirtd; what was started here is ended by stop()."""
+    """libvirtd; what was started here is ended by stop().
+
+    One run of the tests has it at a time: the two modes run side by side.
+    """
 
     def __init__(self):
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="vsm-libvirt-"))
         self._started = []
+        self._lock = open(LOCK, "w")     # pylint: disable=R1732
+
+    @property
+    def ours(self):
+        """Whether it was started here."""
+        return bool(self._started)
 
     def _listens(self):
         try:
@@ -73,9 +85,12 @@ class Libvirt:
         except OSError:
             return False
 
-    def start(self):
+    def start(self, prepare=lambda: None):
+        """prepare: called if none runs yet, before one is started."""
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
         if self._listens():
             return self
+        prepare()
         (self.home / "libvirtd.conf").write_text(
             'auth_unix_rw = "none"\nunix_sock_rw_perms = "0700"\n')
         for argv in (["virtlogd"],
@@ -99,6 +114,7 @@ class Libvirt:
                 process.kill()
                 process.wait()
         shutil.rmtree(self.home, ignore_errors=True)
+        self._lock.close()
 
     @staticmethod
     def virsh(*argv, check=True):
@@ -113,6 +129,8 @@ class Domain:
         self.libvirt = libvirt
         self.guest = guest
         self.name = f"vsm-test-{os.getpid()}"
+        self.emulator = None    # another program than QEMU itself
+        self.resource = ""      # where its control groups are
         self.serial = None
 
     def define(self):
@@ -120,9 +138,11 @@ class Domain:
         apparmor = pathlib.Path("/sys/module/apparmor/parameters/enabled")
         xml = DOMAIN.format(
             name=self.name, uuid=config.uuid, memory=config.memory_mib,
+            resource=self.resource,
             kernel=escape(paths.guest_file(config.flavour, "vmlinuz")),
             initrd=escape(paths.guest_file(config.flavour, "initrd")),
-            line=escape(config.kernel_line), emulator=escape(paths.qemu()),
+            line=escape(config.kernel_line),
+            emulator=escape(self.emulator or paths.qemu()),
             disk=quoteattr(str(self.guest.disks[0])),
             serial=quoteattr(str(self.guest.home / "serial")),
             uid=os.getuid(), gid=os.getgid(),

@@ -2,29 +2,41 @@
 does not run.
 
 libvirt asks systemd-machined for a scope; without systemd it makes groups of
-its own, which vsmd does not take for a domain.  So an emulator is put between
-that enters the scope, as root, before it becomes QEMU.
+its own, which vsmd does not take for a domain.  So the scope is made here, in
+all hierarchies, and libvirt is told to make its groups below it (PARTITION).
+It never enters systemd's own hierarchy: an emulator that is put between does,
+as root, before it becomes QEMU.
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import pathlib
 import shlex
 
+PARTITION = "<resource><partition>{}</partition></resource>"
+
 
 def systemd_runs():
     return pathlib.Path("/run/systemd/system").is_dir()
 
 
-def hierarchy():
-    """The folder of systemd's own hierarchy: named, else the unified one."""
-    unified = None
+def hierarchies():
+    """{folder: whether it is systemd's own}: a named one, else the unified."""
+    found = {}
     for line in pathlib.Path("/proc/self/mounts").read_text().splitlines():
         _, folder, kind, options = line.split()[:4]
-        if kind == "cgroup" and "name=systemd" in options.split(","):
-            return pathlib.Path(folder)
-        if kind == "cgroup2":
-            unified = pathlib.Path(folder)
-    return unified
+        if kind in ("cgroup", "cgroup2"):
+            found[pathlib.Path(folder)] = "name=systemd" in options.split(",")
+    if not any(found.values()):
+        found = {folder: True for folder in found}
+    return found
+
+
+def make_group(path):
+    """With the CPUs and the memory of its parent, which it would lack."""
+    path.mkdir()
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        if (path / name).exists() and (path.parent / name).exists():
+            (path / name).write_text((path.parent / name).read_text())
 
 
 class Scope:
@@ -32,24 +44,35 @@ class Scope:
 
     def __init__(self, domain, number=1, below=""):
         escaped = domain.replace("-", "\\x2d")
-        folder = hierarchy() / below
-        self.path = folder / "machine.slice" / \
-            f"machine-qemu\\x2d{number}\\x2d{escaped}.scope"
-        # What goes with it once it is empty, from below
-        self._made = [self.path]
-        if not systemd_runs():
-            self._made.append(self.path.parent)
-        if below:
-            self._made.append(folder)
+        self.name = f"/machine.slice/machine-qemu\\x2d{number}\\x2d" \
+            f"{escaped}.scope"
+        names = [f"/{below}"] if below else []
+        names += [f"{'/' if below else ''}{below}{name}"
+                  for name in ("/machine.slice", self.name)]
+        folders = hierarchies()
+        # Parents before children; machine.slice is systemd's, where it runs
+        self._paths = [root / name.lstrip("/") for root in folders
+                       for name in names]
+        self._keep = systemd_runs()
+        # A process enters by the file of each: systemd's own first
+        self._procs = [root / names[-1].lstrip("/") / "cgroup.procs"
+                       for root, own in folders.items() if own]
 
     def make(self):
         """Raises OSError where groups cannot be made."""
-        self.path.mkdir(parents=True)
+        try:
+            for path in self._paths:
+                if not path.exists():
+                    make_group(path)
+        except OSError:
+            self.remove()
+            raise
         return self
 
     def enter(self, pid):
         """Puts that process into it."""
-        (self.path / "cgroup.procs").write_text(str(pid))
+        for path in self._procs:
+            path.write_text(str(pid))
 
     def emulator(self, folder, program):
         """A program in that folder that enters the scope.
@@ -58,21 +81,25 @@ class Scope:
         one stays outside.
         """
         made = pathlib.Path(folder) / "qemu-in-scope"
-        procs = shlex.quote(str(self.path / "cgroup.procs"))
-        made.write_text("#!/bin/sh\n"
-                        f"[ ! -w {procs} ] || echo $$ >{procs}\n"
+        enter = "".join(
+            f"[ ! -w {shlex.quote(str(path))} ] ||"
+            f" echo $$ >{shlex.quote(str(path))}\n" for path in self._procs)
+        made.write_text(f"#!/bin/sh\n{enter}"
                         f"exec {shlex.quote(program)} \"$@\"\n")
         made.chmod(0o755)
         return str(made)
 
     def remove(self):
         """Whether it is gone; not while a process is in it."""
-        for path in self._made:
+        gone = True
+        for path in reversed(self._paths):
+            if self._keep and path.name == "machine.slice":
+                continue
             try:
                 path.rmdir()
             except FileNotFoundError:
                 pass
             except OSError:
                 # a slice may hold other scopes
-                return path != self.path
-        return True
+                gone = gone and not path.name.endswith(".scope")
+        return gone
