@@ -7,6 +7,7 @@
 
 #include <glib.h>
 #include <vsm/digest.h>
+#include <vsm/pagemap.h>
 
 G_BEGIN_DECLS
 #pragma GCC visibility push(default)
@@ -27,6 +28,9 @@ typedef struct {
  * @absent: ranges with no memory behind them (virtio-mem), ascending and
  *          disjoint; borrowed; never read
  * @n_absent: number of @absent
+ * @pagemap: the block is private anonymous memory of this process, and this
+ *           knows its untouched pages, which then are never read; borrowed;
+ *           NULL: each page is read
  */
 typedef struct {
     const char *idstr;
@@ -34,6 +38,7 @@ typedef struct {
     const guint8 *host;
     const VsmRange *absent;
     guint n_absent;
+    const VsmPagemap *pagemap;
 } VsmRamBlock;
 
 /* Why bytes of a section are not compared; numbers are in the manifest. */

@@ -12,9 +12,11 @@
 
 /* Pages of one task: 4 MiB; a multiple of the tree's fan-out and of 64. */
 #define TASK_PAGES 1024
+G_STATIC_ASSERT(TASK_PAGES <= VSM_PAGEMAP_PAGES_MAX);
 
 typedef struct {
     const guint8 *host;
+    const VsmPagemap *pagemap;
     const VsmGeometryBlock *geometry;
     gint sealed; /* index of the same block in what was sealed; -1: none */
     VsmDigest *level1;
@@ -43,8 +45,8 @@ static bool is_zero_leaf(const VsmDigest *leaf)
 }
 
 /*
- * Leaves of the pages from @first on; absent ones are never read, zero ones
- * read once.
+ * Leaves of the pages from @first on; absent ones and those that nobody ever
+ * touched are never read, other zero ones read once.
  */
 static bool hash_pages(const Part *part,
                        guint n,
@@ -54,8 +56,12 @@ static bool hash_pages(const Part *part,
 {
     const Block *block = part->block;
     g_autofree VsmHashJob *jobs = g_new(VsmHashJob, n);
+    bool untouched[TASK_PAGES];
     guint n_jobs = 0, n_absent = 0;
 
+    vsm_pagemap_untouched(block->pagemap,
+                          block->host + part->first * VSM_PAGE_BYTES, n,
+                          untouched);
     memset(leaves, 0, n * sizeof(*leaves));
     vsm_geometry_mark_absent(block->geometry, part->first, n, leaves,
                              &vsm_leaf_absent);
@@ -64,7 +70,7 @@ static bool hash_pages(const Part *part,
 
         if (block->geometry->n_absent && !is_zero_leaf(&leaves[i])) {
             n_absent++;
-        } else if (!vsm_is_zero(page, VSM_PAGE_BYTES)) {
+        } else if (!untouched[i] && !vsm_is_zero(page, VSM_PAGE_BYTES)) {
             jobs[n_jobs++] = (VsmHashJob){page, VSM_PAGE_BYTES, &leaves[i]};
         }
     }
@@ -185,6 +191,7 @@ static bool prepare_block(Measuring *measuring,
                           GError **error)
 {
     block->host = in->host;
+    block->pagemap = in->pagemap;
     block->geometry = geometry;
     block->sealed = find_sealed(measuring->stored, geometry);
     if (!in->host && geometry->pages) {

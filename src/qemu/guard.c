@@ -86,6 +86,14 @@ static void guard_section(SnapshotSectionPhase phase,
     }
 }
 
+static bool guard_untouched(const void *host)
+{
+    VsmManager *m = vsm_manager();
+
+    /* In a migration the VM runs and touches what it likes.  */
+    return bql_locked() && m->save && vsm_save_untouched(m, host);
+}
+
 static bool guard_parse(Error **errp)
 {
     return vsm_load_parse(vsm_manager(), errp);
@@ -132,6 +140,7 @@ static const SnapshotGuardOps guard_ops = {
     .delete_entry = guard_delete_entry,
     .wrap = guard_wrap,
     .section = guard_section,
+    .untouched = guard_untouched,
     .parse = guard_parse,
     .start = guard_start,
     .hotplug = guard_hotplug,

@@ -225,6 +225,7 @@ static void vsm_manager_complete(UserCreatable *uc, Error **errp)
     }
     m->id = g_strdup(object_get_canonical_path_component(OBJECT(m)));
     m->uuid = qemu_uuid_unparse_strdup(&qemu_uuid);
+    m->pagemap = vsm_pagemap_open(); /* before attester-open.c's prctl() */
     m->pool = open_pool(m, &error);
     if (m->pool) {
         m->attester = vsm_attester_open(m, &error);
@@ -292,6 +293,7 @@ static void vsm_manager_finalize(Object *obj)
     g_clear_pointer(&m->records, g_ptr_array_unref);
     g_clear_object(&m->attester);
     g_clear_pointer(&m->pool, vsm_pool_free);
+    g_clear_pointer(&m->pagemap, vsm_pagemap_free);
     g_free(m->accepted_id);
     g_free(m->attester_address);
     g_free(m->tcti);

@@ -64,6 +64,7 @@ struct VsmManager {
     Notifier machine_done;
     Notifier shutdown;
     VsmPool *pool;
+    VsmPagemap *pagemap; /* NULL: untouched RAM is read, too */
     VsmAttester *attester;
     CoMutex attester_lock; /* held around each call into the attester */
 

@@ -17,6 +17,11 @@ struct VsmRam {
     GPtrArray *regions; /* of MemoryRegion, referenced; same order */
     uint32_t generation; /* ram_list.version */
     guint last; /* block of the last hit: pages come in runs */
+    struct {
+        const uint8_t *host; /* first page; NULL: nothing is known */
+        guint n_pages;
+        bool untouched[VSM_PAGEMAP_PAGES_MAX];
+    } run; /* that the page map was last asked for */
     bool watching;
 };
 
@@ -48,6 +53,13 @@ static GArray *absent_ranges(MemoryRegion *mr, uint64_t bytes)
     return absent;
 }
 
+/* Of other memory the page map does not tell whether it holds zeros.  */
+static bool is_private_anonymous(RAMBlock *rb)
+{
+    return qemu_ram_get_fd(rb) < 0 && rb->guest_memfd < 0 &&
+           !qemu_ram_is_shared(rb) && !(rb->flags & RAM_PREALLOC);
+}
+
 static bool add_block(VsmManager *m, VsmRam *ram, RAMBlock *rb, Error **errp)
 {
     uint64_t bytes = qemu_ram_get_used_length(rb);
@@ -66,6 +78,7 @@ static bool add_block(VsmManager *m, VsmRam *ram, RAMBlock *rb, Error **errp)
         .bytes = bytes,
         .host = qemu_ram_get_host_addr(rb),
         .n_absent = absent->len,
+        .pagemap = is_private_anonymous(rb) ? m->pagemap : NULL,
     };
     block.absent = (VsmRange *)g_array_free(g_steal_pointer(&absent), false);
     g_array_append_val(ram->blocks, block);
@@ -160,6 +173,37 @@ bool vsm_ram_find(VsmRam *ram,
         }
     }
     return false;
+}
+
+/* Asks for the run of pages that the one at @offset is in.  */
+static void ask_page_map(VsmRam *ram, const VsmRamBlock *block, uint64_t offset)
+{
+    uint64_t first = ROUND_DOWN(offset, sizeof(ram->run.untouched) *
+                                            (uint64_t)VSM_PAGE_BYTES);
+
+    ram->run.host = block->host + first;
+    ram->run.n_pages = MIN(ARRAY_SIZE(ram->run.untouched),
+                           (block->bytes - first) / VSM_PAGE_BYTES);
+    vsm_pagemap_untouched(block->pagemap, ram->run.host, ram->run.n_pages,
+                          ram->run.untouched);
+}
+
+bool vsm_ram_untouched(VsmRam *ram, const void *host)
+{
+    uintptr_t at = (uintptr_t)host;
+    uintptr_t begin = (uintptr_t)ram->run.host;
+    uint64_t offset;
+    guint block;
+
+    if (at < begin || at - begin >= ram->run.n_pages * VSM_PAGE_BYTES) {
+        if (!vsm_ram_find(ram, host, &block, &offset)) {
+            return false;
+        }
+        ask_page_map(ram, &g_array_index(ram->blocks, VsmRamBlock, block),
+                     offset);
+        begin = (uintptr_t)ram->run.host;
+    }
+    return ram->run.untouched[(at - begin) / VSM_PAGE_BYTES];
 }
 
 /*

@@ -38,6 +38,16 @@ bool vsm_ram_find(VsmRam *ram,
                   uint64_t *ret_offset);
 
 /**
+ * vsm_ram_untouched:
+ * @host: address of a page
+ *
+ * Whether nobody has touched that page since it was mapped, so that it holds
+ * zeros.  Pages are asked for in rising order, once each: what is known of the
+ * pages behind @host is kept, and nobody but the caller touches RAM meanwhile.
+ */
+bool vsm_ram_untouched(VsmRam *ram, const void *host);
+
+/**
  * vsm_ram_watch:
  * vsm_ram_unwritten:
  *

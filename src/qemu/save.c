@@ -227,6 +227,11 @@ void vsm_save_section(VsmManager *m,
     }
 }
 
+bool vsm_save_untouched(VsmManager *m, const void *host)
+{
+    return m->save->ram && vsm_ram_untouched(m->save->ram, host);
+}
+
 typedef struct FinishCall {
     VsmSealing *sealing;
     const VsmLook *scope;

@@ -23,6 +23,7 @@ void vsm_save_section(VsmManager *m,
                       uint32_t instance_id,
                       uint32_t version_id,
                       uint64_t offset);
+bool vsm_save_untouched(VsmManager *m, const void *host);
 bool vsm_save_seal(VsmManager *m,
                    const QEMUSnapshotInfo *sn,
                    uint64_t size,

@@ -65,8 +65,9 @@ static void fuzz_metadata(GBytes *bytes)
 static void fuzz_map(GBytes *bytes)
 {
     static const VsmRange absent[] = {{0, 2}, {7, 3}};
-    static const VsmRamBlock blocks[] = {{"pc.ram", 4096 * 100, NULL, NULL, 0},
-                                         {"vmem", 4096 * 10, NULL, absent, 2}};
+    static const VsmRamBlock blocks[] = {
+        {"pc.ram", 4096 * 100, NULL, NULL, 0, NULL},
+        {"vmem", 4096 * 10, NULL, absent, 2, NULL}};
     g_autoptr(VsmGeometry) geometry = vsm_geometry_new(blocks, 2, NULL);
     g_autoptr(VsmMap) map = vsm_map_new();
     g_autoptr(VsmLeaves) leaves = vsm_leaves_new();

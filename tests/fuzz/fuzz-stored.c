@@ -25,7 +25,7 @@ static GBytes *take(const guint8 **data, gsize *size, gsize want)
 
 static GBytes *make_manifest(const VsmLeaves *leaves, const VsmMap *map)
 {
-    static const VsmRamBlock block = {"ram", 16 * 4096, NULL, NULL, 0};
+    static const VsmRamBlock block = {"ram", 16 * 4096, NULL, NULL, 0, NULL};
     g_autoptr(VsmManifest) manifest = vsm_manifest_new();
     VsmGeometry *geometry = vsm_geometry_new(&block, 1, NULL);
     g_autoptr(VsmView) view = vsm_view_new(geometry, map, leaves, NULL);
@@ -57,7 +57,7 @@ static void verify(const VsmStored *stored, const guint8 *data, gsize size)
 /* A map of this geometry that passes its check; else NULL. */
 static VsmMap *make_map(GBytes *bytes, guint64 stream_bytes)
 {
-    static const VsmRamBlock block = {"ram", 16 * 4096, NULL, NULL, 0};
+    static const VsmRamBlock block = {"ram", 16 * 4096, NULL, NULL, 0, NULL};
     g_autoptr(VsmGeometry) geometry = vsm_geometry_new(&block, 1, NULL);
     g_autoptr(VsmMap) map = vsm_map_new();
 

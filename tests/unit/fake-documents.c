@@ -42,8 +42,9 @@ static void add_section(VsmManifest *manifest,
 VsmManifest *fake_manifest(void)
 {
     static const VsmRange absent[] = {{0, 2}, {7, 3}};
-    static const VsmRamBlock blocks[] = {{"pc.ram", 4096 * 100, NULL, NULL, 0},
-                                         {"vmem", 4096 * 10, NULL, absent, 2}};
+    static const VsmRamBlock blocks[] = {
+        {"pc.ram", 4096 * 100, NULL, NULL, 0, NULL},
+        {"vmem", 4096 * 10, NULL, absent, 2, NULL}};
     VsmManifest *manifest = vsm_manifest_new();
     VsmDigest roots[] = {digest_of(0x11), digest_of(0x22)};
 

@@ -165,8 +165,9 @@ static void test_root_binds_count_and_kind(void)
 static VsmGeometry *geometry(void)
 {
     static const VsmRange absent[] = {{10, 5}, {20, 1}};
-    static const VsmRamBlock blocks[] = {{"a", 100 * 4096, NULL, NULL, 0},
-                                         {"b", 30 * 4096, NULL, absent, 2}};
+    static const VsmRamBlock blocks[] = {
+        {"a", 100 * 4096, NULL, NULL, 0, NULL},
+        {"b", 30 * 4096, NULL, absent, 2, NULL}};
 
     return vsm_geometry_new(blocks, 2, NULL);
 }
@@ -284,21 +285,24 @@ static void test_geometry_refuses_what_cannot_be(void)
     static const VsmRange huge[] = {{9, G_MAXUINT64}};
     static const VsmRange empty[] = {{5, 0}};
 
-    check_shape((VsmRamBlock){"a", 40960, NULL, NULL, 0}, 1, 0);
-    check_shape((VsmRamBlock){"a", 40961, NULL, NULL, 0}, 1, VSM_ERROR_INVALID);
-    check_shape((VsmRamBlock){"", 40960, NULL, NULL, 0}, 1, VSM_ERROR_INVALID);
-    check_shape((VsmRamBlock){"a", 40960, NULL, NULL, 0}, 2,
+    check_shape((VsmRamBlock){"a", 40960, NULL, NULL, 0, NULL}, 1, 0);
+    check_shape((VsmRamBlock){"a", 40961, NULL, NULL, 0, NULL}, 1,
+                VSM_ERROR_INVALID);
+    check_shape((VsmRamBlock){"", 40960, NULL, NULL, 0, NULL}, 1,
+                VSM_ERROR_INVALID);
+    check_shape((VsmRamBlock){"a", 40960, NULL, NULL, 0, NULL}, 2,
                 VSM_ERROR_INVALID); /* twice the same name */
-    check_shape((VsmRamBlock){"a", 1ull << 60, NULL, NULL, 0}, 1,
+    check_shape((VsmRamBlock){"a", 1ull << 60, NULL, NULL, 0, NULL}, 1,
                 VSM_ERROR_LIMIT);
-    check_shape((VsmRamBlock){"a", 40960, NULL, NULL, 0}, 1025,
+    check_shape((VsmRamBlock){"a", 40960, NULL, NULL, 0, NULL}, 1025,
                 VSM_ERROR_LIMIT);
-    check_shape((VsmRamBlock){"a", 40960, NULL, backwards, 2}, 1,
+    check_shape((VsmRamBlock){"a", 40960, NULL, backwards, 2, NULL}, 1,
                 VSM_ERROR_INVALID);
-    check_shape((VsmRamBlock){"a", 40960, NULL, outside, 1}, 1,
+    check_shape((VsmRamBlock){"a", 40960, NULL, outside, 1, NULL}, 1,
                 VSM_ERROR_INVALID);
-    check_shape((VsmRamBlock){"a", 40960, NULL, huge, 1}, 1, VSM_ERROR_INVALID);
-    check_shape((VsmRamBlock){"a", 40960, NULL, empty, 1}, 1,
+    check_shape((VsmRamBlock){"a", 40960, NULL, huge, 1, NULL}, 1,
+                VSM_ERROR_INVALID);
+    check_shape((VsmRamBlock){"a", 40960, NULL, empty, 1, NULL}, 1,
                 VSM_ERROR_INVALID);
 }
 

@@ -277,8 +277,9 @@ static void test_an_inconsistent_save_fails(void)
         {0, 9000, 0, 0, 5000}, /* the stream ends before the page */
     };
     static const VsmRange absent = {4, 4};
-    static const VsmRamBlock blocks[] = {{"a", 10 * 4096, NULL, NULL, 0},
-                                         {"b", 10 * 4096, NULL, &absent, 1}};
+    static const VsmRamBlock blocks[] = {
+        {"a", 10 * 4096, NULL, NULL, 0, NULL},
+        {"b", 10 * 4096, NULL, &absent, 1, NULL}};
     g_autoptr(VsmPool) pool = fake_pool(1, VSM_HASH_BACKEND_AUTO);
 
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -296,7 +297,7 @@ static void test_an_inconsistent_save_fails(void)
 
 static void test_pages_that_overlap_fail_the_save(void)
 {
-    static const VsmRamBlock block = {"a", 10 * 4096, NULL, NULL, 0};
+    static const VsmRamBlock block = {"a", 10 * 4096, NULL, NULL, 0, NULL};
     g_autoptr(VsmPool) pool = fake_pool(1, VSM_HASH_BACKEND_AUTO);
     g_autoptr(VsmStream) stream = vsm_stream_new_save(pool, NULL, NULL);
     g_autoptr(GError) error = NULL;
@@ -321,7 +322,7 @@ static bool refuse_put(gpointer opaque,
 
 static void test_a_store_that_fails_fails_the_save(void)
 {
-    static const VsmRamBlock block = {"a", 10 * 4096, NULL, NULL, 0};
+    static const VsmRamBlock block = {"a", 10 * 4096, NULL, NULL, 0, NULL};
     g_autoptr(VsmPool) pool = fake_pool(1, VSM_HASH_BACKEND_AUTO);
     g_autoptr(VsmStream) stream = vsm_stream_new_save(pool, refuse_put, NULL);
     g_autoptr(GError) error = NULL;

@@ -1,0 +1,56 @@
+/*
+ * Which memory of this process nobody has touched yet.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+G_BEGIN_DECLS
+#pragma GCC visibility push(default)
+
+typedef struct _VsmPagemap VsmPagemap;
+
+/* Pages that one call may ask for */
+#define VSM_PAGEMAP_PAGES_MAX 1024
+
+/**
+ * vsm_pagemap_open:
+ *
+ * Opens the kernel's page map of this process (/proc/self/pagemap, see
+ * Documentation/admin-guide/mm/pagemap.rst in Linux).  To be called before the
+ * process makes itself non-dumpable, which closes that file to all but root.
+ *
+ * Returns: (transfer full) (nullable): NULL where there is none, or pages are
+ *          not of VSM_PAGE_BYTES: then every page has to be read; free with
+ *          vsm_pagemap_free()
+ */
+VsmPagemap *vsm_pagemap_open(void);
+void vsm_pagemap_free(VsmPagemap *pagemap);
+
+/**
+ * vsm_pagemap_untouched:
+ * @pagemap: (nullable): NULL knows nothing
+ * @host: page-aligned address in this process, in memory that is private and
+ *        anonymous: the page map tells nothing of a file's pages
+ * @n_pages: pages of VSM_PAGE_BYTES, at most VSM_PAGEMAP_PAGES_MAX
+ * @ret: (out caller-allocates) (array length=n_pages): true for a page that was
+ *       neither written nor read since it was mapped, nor swapped out
+ *
+ * Such a page reads as zeros, and reading it would give it memory.  It stays
+ * so until somebody touches it: the caller has stopped whoever might.  Where
+ * the kernel does not answer, nothing is untouched.  Any thread.
+ *
+ * Returns: whether one of them is untouched
+ */
+bool vsm_pagemap_untouched(const VsmPagemap *pagemap,
+                           const void *host,
+                           guint n_pages,
+                           bool *ret);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmPagemap, vsm_pagemap_free)
+
+#pragma GCC visibility pop
+G_END_DECLS
