@@ -33,7 +33,7 @@ void vsm_pagemap_free(VsmPagemap *pagemap);
 /**
  * vsm_pagemap_untouched:
  * @pagemap: (nullable): NULL knows nothing
- * @host: page-aligned address in this process, in memory that is private and
+ * @host: address of a page of this process, in memory that is private and
  *        anonymous: the page map tells nothing of a file's pages
  * @n_pages: pages of VSM_PAGE_BYTES, at most VSM_PAGEMAP_PAGES_MAX
  * @ret: (out caller-allocates) (array length=n_pages): true for a page that was
@@ -41,7 +41,8 @@ void vsm_pagemap_free(VsmPagemap *pagemap);
  *
  * Such a page reads as zeros, and reading it would give it memory.  It stays
  * so until somebody touches it: the caller has stopped whoever might.  Where
- * the kernel does not answer, nothing is untouched.  Any thread.
+ * the kernel does not answer, or @host is no page's beginning, nothing is
+ * untouched.  Any thread.
  *
  * Returns: whether one of them is untouched
  */

@@ -93,11 +93,13 @@ typedef struct {
  * @bytes: a multiple of VSM_PAGE_BYTES, not 0
  * @host: borrowed; where the first byte is
  * @rom: the guest cannot write it: part of class "firmware"
+ * @pagemap: as in VsmRamBlock; borrowed; NULL: each page is read
  */
 typedef struct {
     guint64 address, bytes;
     const guint8 *host;
     bool rom;
+    const VsmPagemap *pagemap;
 } VsmGuestMemory;
 
 /**

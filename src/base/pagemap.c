@@ -57,8 +57,8 @@ bool vsm_pagemap_untouched(const VsmPagemap *pagemap,
     bool any = false;
 
     g_assert(n_pages <= VSM_PAGEMAP_PAGES_MAX);
-    g_assert((guintptr)host % VSM_PAGE_BYTES == 0);
-    if (!pagemap || pread(pagemap->fd, words, bytes, at) != (gssize)bytes) {
+    if (!pagemap || (guintptr)host % VSM_PAGE_BYTES ||
+        pread(pagemap->fd, words, bytes, at) != (gssize)bytes) {
         memset(ret, 0, n_pages * sizeof(ret[0]));
         return false;
     }

@@ -9,8 +9,10 @@
 #include "exec/memory.h"
 #include "qemu/rcu.h"
 #include "guest.h"
+#include "ram.h"
 
 struct VsmGuestView {
+    VsmManager *m;
     VsmGuest guest;
     GArray *vcpus; /* of VsmX86Regs */
     GArray *memory; /* of VsmGuestMemory, ascending */
@@ -38,6 +40,7 @@ static void add_memory(VsmGuestView *view,
         .bytes = QEMU_ALIGN_DOWN(bytes - skip, VSM_PAGE_BYTES),
         .host = (uint8_t *)memory_region_get_ram_ptr(mr) + offset + skip,
         .rom = memory_region_is_rom(mr),
+        .pagemap = vsm_ram_pagemap(view->m, mr->ram_block),
     };
     if (piece.bytes) {
         memory_region_ref(mr);
@@ -92,10 +95,11 @@ static bool add_range(Int128 start,
     return false;
 }
 
-VsmGuestView *vsm_guest_view_new(char **ret_reason)
+VsmGuestView *vsm_guest_view_new(VsmManager *m, char **ret_reason)
 {
     g_autoptr(VsmGuestView) view = g_new0(VsmGuestView, 1);
 
+    view->m = m;
     view->vcpus = g_array_new(false, true, sizeof(VsmX86Regs));
     view->memory = g_array_new(false, false, sizeof(VsmGuestMemory));
     view->regions = g_ptr_array_new();

@@ -7,6 +7,7 @@
 #ifndef VSM_GUEST_H
 #define VSM_GUEST_H
 
+#include "object.h"
 #include <vsm/runtime.h>
 
 typedef struct VsmGuestView VsmGuestView;
@@ -20,7 +21,7 @@ typedef struct VsmGuestView VsmGuestView;
  * at each physical address.  The VM is stopped until vsm_guest_view_free().
  * Main thread, under the BQL.
  */
-VsmGuestView *vsm_guest_view_new(char **ret_reason);
+VsmGuestView *vsm_guest_view_new(VsmManager *m, char **ret_reason);
 void vsm_guest_view_free(VsmGuestView *view);
 
 /* Borrowed; any thread may read through it while the VM is stopped.  */

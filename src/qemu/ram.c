@@ -53,11 +53,13 @@ static GArray *absent_ranges(MemoryRegion *mr, uint64_t bytes)
     return absent;
 }
 
-/* Of other memory the page map does not tell whether it holds zeros.  */
-static bool is_private_anonymous(RAMBlock *rb)
+const VsmPagemap *vsm_ram_pagemap(VsmManager *m, RAMBlock *rb)
 {
-    return qemu_ram_get_fd(rb) < 0 && rb->guest_memfd < 0 &&
-           !qemu_ram_is_shared(rb) && !(rb->flags & RAM_PREALLOC);
+    bool private_anonymous = qemu_ram_get_fd(rb) < 0 && rb->guest_memfd < 0 &&
+                             !qemu_ram_is_shared(rb) &&
+                             !(rb->flags & RAM_PREALLOC);
+
+    return private_anonymous ? m->pagemap : NULL;
 }
 
 static bool add_block(VsmManager *m, VsmRam *ram, RAMBlock *rb, Error **errp)
@@ -78,7 +80,7 @@ static bool add_block(VsmManager *m, VsmRam *ram, RAMBlock *rb, Error **errp)
         .bytes = bytes,
         .host = qemu_ram_get_host_addr(rb),
         .n_absent = absent->len,
-        .pagemap = is_private_anonymous(rb) ? m->pagemap : NULL,
+        .pagemap = vsm_ram_pagemap(m, rb),
     };
     block.absent = (VsmRange *)g_array_free(g_steal_pointer(&absent), false);
     g_array_append_val(ram->blocks, block);

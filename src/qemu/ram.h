@@ -21,6 +21,12 @@ typedef struct VsmRam VsmRam;
 VsmRam *vsm_ram_new(VsmManager *m, Error **errp);
 void vsm_ram_free(VsmRam *ram);
 
+/*
+ * What knows the untouched pages of @rb: NULL unless that is private anonymous
+ * memory, since of other memory it does not tell whether it holds zeros.
+ */
+const VsmPagemap *vsm_ram_pagemap(VsmManager *m, RAMBlock *rb);
+
 /* Borrowed; n in *@ret_n.  */
 const VsmRamBlock *vsm_ram_blocks(const VsmRam *ram, guint *ret_n);
 uint64_t vsm_ram_bytes(const VsmRam *ram);

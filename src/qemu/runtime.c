@@ -36,7 +36,7 @@ bool vsm_look(VsmManager *m,
     bool ok = true;
 
     vsm_look_clear(ret);
-    view = vsm_guest_view_new(&ret->reason);
+    view = vsm_guest_view_new(m, &ret->reason);
     if (view) {
         ok = vsm_scope_capture(vsm_guest_view(view), m->pool, sealed,
                                &ret->measured, &ret->reason, &stats, &error);

@@ -34,6 +34,7 @@ typedef struct {
     Census *census;
     const guint8 *host;
     guint64 address, bytes;
+    const VsmPagemap *pagemap;
 } Slice;
 
 static guint count_line(const Census *census, guint line)
@@ -135,29 +136,45 @@ static void look_ahead(const Census *census, const guint8 *page)
     }
 }
 
+static void look_at(Census *census, const guint8 *page, guint64 address)
+{
+    if (!shows_itself(census, page) || !is_root(census, page)) {
+        return;
+    }
+    g_mutex_lock(&census->lock);
+    if (census->found->len < VSM_SCOPE_ROOTS_MAX) {
+        g_array_append_val(census->found, address);
+    } else {
+        census->left_out++;
+    }
+    g_mutex_unlock(&census->lock);
+}
+
+/* A page that nobody touched is zero, no root, and is left alone. */
 static bool run_slice(gpointer data, VsmHasher *hasher, GError **error)
 {
     g_autofree Slice *slice = data;
     Census *census = slice->census;
 
+    bool untouched[VSM_PAGEMAP_PAGES_MAX];
+
     (void)hasher, (void)error;
     for (guint64 at = 0; at < slice->bytes; at += VSM_PAGE_BYTES) {
         const guint8 *page = slice->host + at;
-        guint64 address = slice->address + at;
+        guint nth = at / VSM_PAGE_BYTES % VSM_PAGEMAP_PAGES_MAX;
 
+        if (nth == 0) {
+            vsm_pagemap_untouched(slice->pagemap, page,
+                                  MIN((slice->bytes - at) / VSM_PAGE_BYTES,
+                                      VSM_PAGEMAP_PAGES_MAX),
+                                  untouched);
+        }
         if (slice->bytes - at > 8 * VSM_PAGE_BYTES) {
             look_ahead(census, page + 8 * VSM_PAGE_BYTES);
         }
-        if (!shows_itself(census, page) || !is_root(census, page)) {
-            continue;
+        if (!untouched[nth]) {
+            look_at(census, page, slice->address + at);
         }
-        g_mutex_lock(&census->lock);
-        if (census->found->len < VSM_SCOPE_ROOTS_MAX) {
-            g_array_append_val(census->found, address);
-        } else {
-            census->left_out++;
-        }
-        g_mutex_unlock(&census->lock);
     }
     return true;
 }
@@ -169,7 +186,7 @@ push_memory(Census *census, VsmGroup *group, const VsmGuestMemory *piece)
         Slice *slice = g_new(Slice, 1);
 
         *slice = (Slice){census, piece->host + at, piece->address + at,
-                         MIN(SLICE_BYTES, piece->bytes - at)};
+                         MIN(SLICE_BYTES, piece->bytes - at), piece->pagemap};
         vsm_group_push(group, run_slice, slice);
     }
 }

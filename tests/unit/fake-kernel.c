@@ -279,9 +279,10 @@ FakeKernel *fake_kernel_new(guint levels)
     map_direct(kernel);
     make_roots(kernel);
     set_registers(kernel);
-    kernel->memory[0] = (VsmGuestMemory){0, FAKE_RAM_BYTES, kernel->ram, false};
+    kernel->memory[0] =
+        (VsmGuestMemory){0, FAKE_RAM_BYTES, kernel->ram, false, NULL};
     kernel->memory[1] =
-        (VsmGuestMemory){FAKE_ROM, FAKE_ROM_BYTES, kernel->rom, true};
+        (VsmGuestMemory){FAKE_ROM, FAKE_ROM_BYTES, kernel->rom, true, NULL};
     kernel->guest =
         (VsmGuest){kernel->vcpus, FAKE_VCPUS, kernel->memory, 2, 40};
     return kernel;

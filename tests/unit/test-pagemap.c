@@ -108,6 +108,11 @@ static void test_where_nothing_is_known_nothing_is_untouched(void)
 
     g_assert_false(vsm_pagemap_untouched(NULL, memory.host, 2, untouched));
     g_assert_false(untouched[0] || untouched[1]);
+    memset(untouched, true, sizeof(untouched));
+    g_assert_false(vsm_pagemap_untouched(
+        memory.pagemap, memory.host + (PAGES - 2) * VSM_PAGE_BYTES - 8, 2,
+        untouched));
+    g_assert_false(untouched[0] || untouched[1]);
     /* The kernel does not answer of its own half. */
     memset(untouched, true, sizeof(untouched));
     g_assert_false(vsm_pagemap_untouched(
