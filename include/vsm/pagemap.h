@@ -17,17 +17,16 @@ typedef struct _VsmPagemap VsmPagemap;
 #define VSM_PAGEMAP_PAGES_MAX 1024
 
 /**
- * vsm_pagemap_open:
+ * vsm_pagemap_new:
+ * @fd: this process's /proc/self/pagemap, open for reading (see
+ *      Documentation/admin-guide/mm/pagemap.rst in Linux); taken over, closed
+ *      by vsm_pagemap_free().  To be opened before the process makes itself
+ *      non-dumpable, which closes that file to all but root
  *
- * Opens the kernel's page map of this process (/proc/self/pagemap, see
- * Documentation/admin-guide/mm/pagemap.rst in Linux).  To be called before the
- * process makes itself non-dumpable, which closes that file to all but root.
- *
- * Returns: (transfer full) (nullable): NULL where there is none, or pages are
- *          not of VSM_PAGE_BYTES: then every page has to be read; free with
- *          vsm_pagemap_free()
+ * Returns: (transfer full) (nullable): NULL where pages are not of
+ *          VSM_PAGE_BYTES, or for @fd -1: then every page has to be read
  */
-VsmPagemap *vsm_pagemap_open(void);
+VsmPagemap *vsm_pagemap_new(int fd);
 void vsm_pagemap_free(VsmPagemap *pagemap);
 
 /**

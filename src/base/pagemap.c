@@ -3,7 +3,6 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 #include <vsm/pagemap.h>
@@ -21,16 +20,14 @@ struct _VsmPagemap {
     int fd;
 };
 
-VsmPagemap *vsm_pagemap_open(void)
+VsmPagemap *vsm_pagemap_new(int fd)
 {
     VsmPagemap *pagemap;
-    int fd;
 
-    if (sysconf(_SC_PAGESIZE) != VSM_PAGE_BYTES) {
-        return NULL;
-    }
-    fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
+    if (fd < 0 || sysconf(_SC_PAGESIZE) != VSM_PAGE_BYTES) {
+        if (fd >= 0) {
+            close(fd);
+        }
         return NULL;
     }
     pagemap = g_new(VsmPagemap, 1);

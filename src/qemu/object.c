@@ -225,7 +225,9 @@ static void vsm_manager_complete(UserCreatable *uc, Error **errp)
     }
     m->id = g_strdup(object_get_canonical_path_component(OBJECT(m)));
     m->uuid = qemu_uuid_unparse_strdup(&qemu_uuid);
-    m->pagemap = vsm_pagemap_open(); /* before attester-open.c's prctl() */
+    /* Before attester-open.c's prctl(), after which it cannot be opened.  */
+    m->pagemap = vsm_pagemap_new(
+        qemu_open_old("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
     m->pool = open_pool(m, &error);
     if (m->pool) {
         m->attester = vsm_attester_open(m, &error);

@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <vsm/pagemap.h>
@@ -51,7 +52,8 @@ static Memory memory_new(void)
     Memory memory = {
         .host = mmap(NULL, PAGES * VSM_PAGE_BYTES, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
-        .pagemap = vsm_pagemap_open(),
+        .pagemap =
+            vsm_pagemap_new(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)),
     };
 
     g_assert_true(memory.host != MAP_FAILED);
