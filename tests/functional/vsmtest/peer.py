@@ -3,6 +3,7 @@ would.
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
+import ctypes
 import mmap
 import multiprocessing
 import os
@@ -12,6 +13,9 @@ import signal
 from . import wire
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "fixtures"
+# Read here: a peer may become a user to whom the checkout is closed.
+MANIFEST = (FIXTURES / "manifest-v1.bin").read_bytes()
+STREAM = (FIXTURES / "stream-v1.bin").read_bytes()
 FORK = multiprocessing.get_context("fork")
 
 
@@ -70,6 +74,15 @@ class Peer:
 
 
 # What a peer does; state is its own.
+
+def become(state, user):
+    """Another user, whose memory is closed as QEMU closes its own."""
+    del state
+    os.setgroups([])
+    os.setgid(user)
+    os.setuid(user)
+    assert ctypes.CDLL(None).prctl(4, 0, 0, 0, 0) == 0  # PR_SET_DUMPABLE
+
 
 def connect(state, path, timeout=30):
     """Connects and takes the greeting."""
@@ -142,10 +155,8 @@ def fork_and_exec(state, argv):
 def seal(state, uuid, tag, config="x"):
     """A whole save; its id.  The documents are the fixtures'."""
     connection = state["wire"]
-    manifest = (FIXTURES / "manifest-v1.bin").read_bytes()
-    stream = (FIXTURES / "stream-v1.bin").read_bytes()
-    _, _, length, runs, skeleton, *_ = wire.decode("(sqtutayayay)", stream)
-    parts = {1: manifest, 2: stream, 3: bytes(24 * runs),
+    _, _, length, runs, skeleton, *_ = wire.decode("(sqtutayayay)", STREAM)
+    parts = {1: MANIFEST, 2: STREAM, 3: bytes(24 * runs),
              4: bytes(48 * ((length - skeleton) // 4096)),
              6: bytes(48 * ((skeleton + 4095) // 4096))}
     (snapshot,) = wire.decode("(s)", connection.ask(
