@@ -426,7 +426,7 @@ def test_busy_guest_matches_each_time(machines, flavour, mode):
     """Processes, disk, network, samples of perf, a vCPU off and on again."""
     cpu, line = MODES[mode]
     guest = machines.add(boot(flavour, cpu, kernel_line=line,
-                              devices=("virtio-net", "virtio-rng", "slirp")))
+                              devices=("virtio-rng", "slirp")))
     for load in ("run", "net", "perf", "spin"):
         guest.serial.ask(load, timeout=60)
     times = 100 if LONG else 8
