@@ -127,6 +127,21 @@ def golden(attester):
         guest.cleanup()
 
 
+@pytest.fixture(scope="session")
+def two_disks(attester):
+    """A machine with two disks, off, sealed as "keep" holding "old"."""
+    del attester    # one in each mode
+    guest = Guest(Config(extra_disk=True, devices=(), mortal=True))
+    try:
+        guest.start()
+        guest.serial.ask("mem old")
+        guest.savevm("keep")
+        guest.halt()
+        yield guest
+    finally:
+        guest.cleanup()
+
+
 @pytest.fixture
 def off(machines, golden):
     """A copy of the golden machine, not started; its TPM runs."""

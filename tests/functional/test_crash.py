@@ -1,14 +1,14 @@
 """A crash leaves each snapshot whole and listed, or absent, or the old one.
 
 QEMU, and the daemon with it, is killed while the TPM does one command of a
-save or a delete; both disks and the store must agree at the next start.
+save or a delete, or QEMU alone while it writes to one of the disks; both disks
+and the store must agree at the next start.
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import pytest
 
 from vsmtest import proxy, wait
-from vsmtest.guest import Config, Guest
 from vsmtest.qmp import Closed
 
 POINTS = [(proxy.CREATE, 1, False), (proxy.CREATE, 2, False),
@@ -23,21 +23,6 @@ NAMES = {proxy.CREATE: "create", proxy.NV_CERTIFY: "certify",
 def name(point):
     code, count, after = point
     return f"{'after' if after else 'before'}-{NAMES[code]}-{count}"
-
-
-@pytest.fixture(scope="module")
-def two_disks(attester):
-    """A machine with two disks, off, sealed as "keep" holding "old"."""
-    del attester    # one in each mode
-    guest = Guest(Config(extra_disk=True, devices=()))
-    try:
-        guest.start()
-        guest.serial.ask("mem old")
-        guest.savevm("keep")
-        guest.halt()
-        yield guest
-    finally:
-        guest.cleanup()
 
 
 def killed(guest, line, point):
@@ -99,3 +84,40 @@ def test_crash_in_a_delete_leaves_all_or_nothing(machines, two_disks, point):
     killed(guest, "delvm keep", point)
     committed = point == (proxy.NV_EXTEND, 1, True)
     assert settled(guest) == ([] if committed else ["keep"])
+
+
+# Which disk, since when, at which of its writes; the entries left on the two
+WRITES = {
+    "before-the-second-entry": (1, "save", 1, [2, 1]),
+    "in-the-second-entry": (1, "save", 3, [2, 1]),
+    "before-the-old-entries-go": (0, "commit", 1, [2, 2]),
+    "between-the-old-entries": (1, "commit", 1, [1, 2]),
+    "in-the-last-old-entry": (1, "commit", 7, [1, 1]),
+}
+
+
+@pytest.mark.parametrize("disk, since, number, entries", WRITES.values(),
+                         ids=WRITES)
+def test_crash_between_the_disks_leaves_the_old_or_the_new(
+        machines, two_disks, disk, since, number, entries):
+    guest = machines.copy(two_disks).start(loadvm="keep")
+    guest.serial.ask("mem new")
+
+    def arm():
+        guest.kill_at_write(disk, number)
+
+    if since == "commit":
+        guest.tpm.proxy.act(proxy.NV_EXTEND, arm, after=True)
+    else:
+        arm()
+    with pytest.raises((Closed, OSError)):
+        guest.qmp.hmp("savevm keep")
+    guest.kill()
+    assert [len(guest.qcow2_tags(0)), len(guest.qcow2_tags(1))] == entries
+    assert settled(guest) == ["keep"]
+    guest.restart(loadvm="keep")
+    assert guest.serial.ask("memget") == ("new" if since == "commit"
+                                          else "old")
+    guest.stop()
+    guest.loadvm("keep")
+    assert guest.attest("keep").result == "match"

@@ -78,6 +78,7 @@ class Config:
     attester: str = ""                    # "": the module's
     kernel_line: str = KERNEL_LINE
     qemu: str = ""                        # another binary
+    mortal: bool = False                  # kill_at_write() is possible
     extra: tuple = ()
 
 
@@ -91,6 +92,7 @@ class Guest(VsmCommands):
         self.vtpm = Swtpm(self.home / "vtpm") if self.config.vtpm else None
         self.state_dir = self.home / "state"
         self.secret = self.home / "secret"
+        self.kill_at = self.home / "kill-at"
         self.daemon = Daemon(self.home / "vsmd") \
             if (self.config.attester or attester) == DAEMON else None
         self.qmp = self.qmp2 = self.serial = None
@@ -210,11 +212,15 @@ class Guest(VsmCommands):
 
     def _spawn(self, argv, errors):
         """QEMU, registered with the daemon before it begins."""
+        env = dict(os.environ)
+        if self.config.mortal:
+            env.update(LD_PRELOAD=paths.kill_at_write(),
+                       VSM_KILL_AT=str(self.kill_at))
         if not self.daemon:
-            return subprocess.Popen(argv, stdin=subprocess.DEVNULL,
+            return subprocess.Popen(argv, stdin=subprocess.DEVNULL, env=env,
                                     stdout=errors, stderr=errors)
         process = subprocess.Popen(GATE + argv, stdin=subprocess.PIPE,
-                                   stdout=errors, stderr=errors)
+                                   env=env, stdout=errors, stderr=errors)
         self.daemon.register(self.config.uuid, process.pid)
         process.stdin.write(b"go\n")
         process.stdin.close()
@@ -226,7 +232,7 @@ class Guest(VsmCommands):
         self.start_daemon()
         if self.vtpm:
             self.vtpm.start()
-        for name in ("qmp", "qmp2", "ctl", "serial", "gdb"):
+        for name in ("qmp", "qmp2", "ctl", "serial", "gdb", "kill-at"):
             (self.home / name).unlink(missing_ok=True)
         with open(self.home / "stderr", "wb") as errors:
             self._process = self._spawn(self.argv(loadvm, paused), errors)
@@ -308,6 +314,12 @@ class Guest(VsmCommands):
         """kill -9 for QEMU alone; from any thread."""
         os.kill(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+    def kill_at_write(self, disk, number):
+        """kill -9 for QEMU at its number-th write to a disk from now on."""
+        text = f"{self.disks[disk].name} {number}\n"
+        (self.home / "kill-at.new").write_text(text)
+        (self.home / "kill-at.new").rename(self.kill_at)
 
     def restart(self, loadvm=None, paused=False, boot=True):
         """Quits and starts again."""

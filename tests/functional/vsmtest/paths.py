@@ -1,7 +1,8 @@
 """Where the built programs are, and one way to run them.
 
 Each is taken from the environment first (VSM_QEMU, VSM_STOCK_QEMU,
-VSM_QEMU_IMG, VSM_VSMCTL, VSM_VSMD), then from the build folder (VSM_BUILD).
+VSM_QEMU_IMG, VSM_VSMCTL, VSM_VSMD, VSM_KILL_AT_WRITE), then from the build
+folder (VSM_BUILD).
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
@@ -58,6 +59,13 @@ def vsmd():
     return _find("VSM_VSMD", [BUILD / "libvsm/vsmd",
                               BUILD / "prefix/sbin/vsmd"],
                  "run scripts/build-qemu, or set VSM_VSMD")
+
+
+def kill_at_write():
+    """What is preloaded into a QEMU that shall end in the middle."""
+    return _find("VSM_KILL_AT_WRITE",
+                 [BUILD / "libvsm/tests/tools/kill-at-write.so"],
+                 "run scripts/build-qemu, or set VSM_KILL_AT_WRITE")
 
 
 def guest_file(flavour, name):
