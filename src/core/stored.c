@@ -57,7 +57,8 @@ static guint64 came(const VsmStored *stored, VsmPart part)
 static bool tampered(VsmPart part, const char *why, GError **error)
 {
     g_set_error(error, VSM_ERROR, VSM_ERROR_TAMPERED,
-                "the snapshot's part '%s' %s: it was changed after sealing",
+                "the snapshot's part '%s' %s: it was changed after sealing; "
+                "the snapshot can only be removed",
                 vsm_part_name(part), why);
     return false;
 }
