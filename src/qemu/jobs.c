@@ -62,9 +62,11 @@ static void job_tick(void *opaque)
 {
     VsmJob *job = opaque;
     uint64_t hashed = vsm_pool_hashed_bytes(job->m->pool);
+    uint64_t done = MIN(hashed - job->hashed, job->left);
 
-    job_progress_update(&job->common, hashed - job->hashed);
+    job_progress_update(&job->common, done);
     job->hashed = hashed;
+    job->left -= done;
     timer_mod(&job->timer,
               qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + PROGRESS_MS);
 }
@@ -80,6 +82,8 @@ VsmChallenge vsm_job_challenge(const VsmJob *job)
 
 void vsm_job_expect(VsmJob *job, uint64_t bytes)
 {
+    job->hashed = vsm_pool_hashed_bytes(job->m->pool);
+    job->left = bytes;
     job_progress_set_remaining(&job->common, bytes);
 }
 

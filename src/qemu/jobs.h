@@ -25,6 +25,7 @@ typedef struct VsmJob {
     QEMUTimer timer; /* progress */
     uint64_t hashed; /* of the pool, when progress was last told */
     uint64_t hashed_base; /* when the job began */
+    uint64_t left; /* bytes that are expected, and were not told yet */
     bool changed; /* the VM is no longer what it was */
     bool committed; /* goes on to its end, a cancel comes too late */
     bool ended; /* the operation under way may be another's */

@@ -111,7 +111,8 @@ VsmAnswer *coroutine_fn vsm_rollback_body(VsmJob *job, Error **errp)
     if (!r.check) {
         return NULL;
     }
-    vsm_job_expect(job, vsm_check_record(r.check)->container.vmstate_bytes);
+    /* The stream before the load, and again while it is loaded.  */
+    vsm_job_expect(job, 2 * vsm_check_record(r.check)->container.vmstate_bytes);
     if (vsm_stored_entry_find(m, vsm_check_record(r.check), &entry, errp)) {
         passed = vsm_pass(m, r.check, entry.bs, entry.id, true, errp);
         vsm_stored_entry_release(&entry);

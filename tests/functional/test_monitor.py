@@ -2,12 +2,14 @@
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
+import re
 import time
 
 import pytest
 
 from vsmtest import wait
 from vsmtest.guest import Config, Guest
+from vsmtest.proxy import UNSEAL
 from vsmtest.qmp import QmpError
 from vsmtest.vsm import Refused
 
@@ -79,23 +81,29 @@ def test_both_monitors_answer_while_ram_is_hashed(big):
     ends_well(big, job)
 
 
-@pytest.mark.parametrize("command, arguments", [
-    ("cont", {}),
-    ("stop", {}),       # it would run on at the job's end
-    ("migrate", {"uri": "exec:cat >/dev/null"}),
+# Each names the job that is in the way.
+HELD = "must stay stopped while it is measured \\(attest of 'big'\\)"
+BLOCKED = "being attested \\(attest of 'big'\\)"
+BUSY = "busy \\(attest of 'big'\\); try again"
+JOB = {"job-id": "second", "snapshot": "big",
+       "nonce": "AAECAwQFBgcICQoLDA0ODw"}
+
+
+@pytest.mark.parametrize("command, arguments, why", [
+    ("cont", {}, HELD),
+    ("stop", {}, HELD),       # it would run on at the job's end
+    ("migrate", {"uri": "exec:cat >/dev/null"}, BLOCKED),
     ("device_add", {"driver": "virtio-rng-pci", "bus": "port0",
-                    "id": "late"}),
-    ("vsm-attest", {"job-id": "second", "snapshot": "big", "scope": "full",
-                    "nonce": "AAECAwQFBgcICQoLDA0ODw"}),
-    ("vsm-verify", {"job-id": "second", "snapshot": "big",
-                    "nonce": "AAECAwQFBgcICQoLDA0ODw"}),
-    ("vsm-rollback", {"job-id": "second", "snapshot": "big",
-                      "nonce": "AAECAwQFBgcICQoLDA0ODw"}),
-    ("object-del", {"id": "vsm0"}),
-])
-def test_command_is_refused_while_ram_is_hashed(big, command, arguments):
+                    "id": "late"}, BUSY),
+    ("vsm-attest", JOB | {"scope": "full"}, BUSY),
+    ("vsm-verify", JOB, BUSY),
+    ("vsm-rollback", JOB, BUSY),
+    ("object-del", {"id": "vsm0"}, "'vsm0' is in use"),
+], ids=["cont", "stop", "migrate", "device_add", "vsm-attest", "vsm-verify",
+        "vsm-rollback", "object-del"])
+def test_command_is_refused_while_ram_is_hashed(big, command, arguments, why):
     job = paused_by_attest(big)
-    with pytest.raises(QmpError):
+    with pytest.raises(QmpError, match=why):
         big.qmp2.command(command, **{key.replace("-", "_"): value
                                      for key, value in arguments.items()})
     assert big.qmp.seen("RESUME") == [], "refused too late to count"
@@ -103,25 +111,27 @@ def test_command_is_refused_while_ram_is_hashed(big, command, arguments):
     assert big.qmp.job("second") is None
 
 
-@pytest.mark.parametrize("line", ["savevm late", "loadvm big", "delvm big",
-                                  "cont", "stop"])
-def test_human_command_is_refused_while_ram_is_hashed(big, line):
+@pytest.mark.parametrize("line, why", [
+    ("savevm late", BLOCKED), ("loadvm big", BUSY), ("delvm big", BUSY),
+    ("cont", HELD), ("stop", HELD)], ids=lambda text: text.split()[0])
+def test_human_command_is_refused_while_ram_is_hashed(big, line, why):
     job = paused_by_attest(big)
     text = big.qmp2.hmp(line)
-    assert "Error" in text
+    assert re.match(f"Error: .*{why}", text), text
     ends_well(big, job)
     assert big.vsm_tags() == ["big"]
 
 
-@pytest.mark.parametrize("command", ["snapshot-save", "snapshot-load",
-                                     "snapshot-delete"])
-def test_snapshot_job_is_refused_while_ram_is_hashed(big, command):
+@pytest.mark.parametrize("command, why", [
+    ("snapshot-save", BLOCKED), ("snapshot-load", BUSY),
+    ("snapshot-delete", BUSY)], ids=["save", "load", "delete"])
+def test_snapshot_job_is_refused_while_ram_is_hashed(big, command, why):
     job = paused_by_attest(big)
     arguments = {"job_id": "late", "tag": "big", "devices": ["disk0"]}
     if command != "snapshot-delete":
         arguments["vmstate"] = "disk0"
-    with pytest.raises(QmpError):
-        big.qmp2.command(command, **arguments)
+    big.qmp2.command(command, **arguments)
+    with pytest.raises(QmpError, match=why):
         big.qmp2.finish_job("late")
     ends_well(big, job)
     assert big.vsm_tags() == ["big"]
@@ -146,18 +156,58 @@ def test_reset_while_ram_is_hashed_fails_the_job_and_the_guest_boots(big):
         big.serial.ask("ping")
 
 
-def test_cancel_ends_the_job_and_the_guest_runs_on(big):
-    job, _ = paused_by_attest(big)
-    big.qmp2.command("job-cancel", id=job)
+def begun(guest, command):
+    """Starts a job and waits until it hashes."""
+    if command == "vsm-attest":
+        return paused_by_attest(guest)
+    job = guest.start_vsm(command, "big")
+    wait.until("the job hashes", lambda: guest.qmp.job(job[0])
+               ["total-progress"] > 1 << 20, step=0)
+    return job
+
+
+@pytest.mark.parametrize("command",
+                         ["vsm-attest", "vsm-verify", "vsm-rollback"])
+def test_cancel_ends_the_job_and_the_guest_runs_on(big, command):
+    """A rollback in its first pass has not touched the guest yet."""
+    big.serial.ask("mem changed")
+    job = begun(big, command)
+    big.qmp2.command("job-cancel", id=job[0])
+    with pytest.raises(Refused) as caught:
+        big.finish_vsm(*job)
+    assert caught.value.code == "cancelled"
+    assert not caught.value.vm_changed
     wait.until("end of the job", lambda: big.vsm_status()["state"] == "idle")
     assert big.status() == "running"
-    big.serial.ask("ping")
-    with pytest.raises(QmpError):
-        big.qmp.command("query-vsm-report", job_id=job)
+    assert big.serial.ask("memget") == "changed"
+    if command != "vsm-attest":
+        assert big.qmp.seen("STOP") == []
+    with pytest.raises(QmpError, match=job[0]):
+        big.qmp.command("query-vsm-report", job_id=job[0])
 
 
-def test_progress_grows_to_the_end(big):
-    job = big.start_vsm("vsm-verify", "big")
+def test_cancel_of_a_rollback_comes_too_late_once_it_loads(big):
+    """Half a load would be worse: it goes on to its end."""
+    big.serial.ask("mem changed")
+    job = big.start_vsm("vsm-rollback", "big")
+    big.qmp.event("STOP")
+    big.qmp2.send("job-cancel", {"id": job[0]})
+    assert big.finish_vsm(*job).result == "match"
+    try:
+        big.qmp2.answer()
+    except QmpError as error:       # it has ended already
+        assert "'concluded' cannot accept" in error.text
+    wait.until("end of the job", lambda: big.qmp.job(job[0])["status"] ==
+               "concluded")
+    assert "error" not in big.qmp.job(job[0])
+    assert big.status() == "running"
+    assert big.serial.ask("memget") == ""
+
+
+@pytest.mark.parametrize("command",
+                         ["vsm-attest", "vsm-verify", "vsm-rollback"])
+def test_progress_grows_to_the_end(big, command):
+    job = big.start_vsm(command, "big")
     seen = []
     while True:
         entry = big.qmp.job(job[0])
@@ -165,7 +215,8 @@ def test_progress_grows_to_the_end(big):
             break
         if entry["total-progress"]:
             seen.append(entry["current-progress"] / entry["total-progress"])
-    assert big.finish_vsm(*job).result == "match"
+    assert big.finish_vsm(*job).result == (
+        "mismatch" if command == "vsm-attest" else "match")
     assert len(set(seen)) >= 3, seen
     assert seen == sorted(seen)
     assert 0 <= seen[0] < seen[-1] <= 1
@@ -247,3 +298,19 @@ def test_quit_while_the_tpm_does_not_answer(guest):
     guest.start_vsm("vsm-attest", "boot")
     guest.qmp2.command("quit")
     assert guest.wait_exit(30) == 0
+
+
+def test_cancel_ends_a_rollback_that_waits_for_the_tpm(guest):
+    guest.serial.ask("mem changed")
+    came, go = guest.tpm.proxy.stall(UNSEAL)
+    job = guest.start_vsm("vsm-rollback", "boot")
+    assert came.wait(30)
+    guest.qmp2.command("job-cancel", id=job[0])
+    try:
+        with pytest.raises(Refused) as caught:
+            guest.finish_vsm(*job, timeout=10)
+    finally:
+        go.set()
+    assert caught.value.code == "cancelled"
+    assert guest.serial.ask("memget") == "changed"
+    assert guest.rollback("boot").result == "match"
