@@ -10,5 +10,6 @@
     .name = "vsm",
     .args_type = "",
     .params = "",
-    .help = "show the snapshot manager, sealed snapshots and last answers",
+    .help = "show the snapshot manager, sealed snapshots, last answers and "
+            "the last refusal",
 },

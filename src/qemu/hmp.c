@@ -32,8 +32,8 @@ start(Monitor *mon, const QDict *qdict, VsmOperation operation, VsmScope scope)
         &err);
     if (!hmp_handle_error(mon, err)) {
         monitor_printf(mon,
-                       "job %s; its end comes as an event, its answer "
-                       "with \"info vsm\"\n",
+                       "job %s; its end comes as an event, its answer, or "
+                       "why it was refused, with \"info vsm\"\n",
                        job_id);
     }
 }
@@ -55,14 +55,43 @@ static void hmp_vsm_rollback(Monitor *mon, const QDict *qdict)
     start(mon, qdict, VSM_OPERATION_ROLLBACK, VSM_SCOPE_FULL);
 }
 
+/* The first difference: query-vsm-report has all of them.  */
+static void print_judgement(Monitor *mon, const VsmJudgement *judgement)
+{
+    uint64_t n = judgement->findings_left_out;
+
+    for (VsmDifferenceList *each = judgement->findings; each;
+         each = each->next) {
+        n++;
+    }
+    monitor_printf(mon, ": %s", VsmOutcome_str(judgement->result));
+    if (judgement->reason) {
+        monitor_printf(mon, ", %s", judgement->reason);
+    }
+    if (judgement->findings) {
+        const VsmDifference *first = judgement->findings->value;
+
+        monitor_printf(mon, ", %" PRIu64 " differences, the first: %s '%s'", n,
+                       first->kind, first->where);
+    }
+}
+
 static void print_answer(Monitor *mon, const VsmAnswer *answer)
 {
     monitor_printf(mon, "answer %s: %s of '%s'", answer->job_id,
                    VsmOperation_str(answer->operation), answer->snapshot);
     if (answer->verdict) {
-        monitor_printf(mon, ": %s", VsmOutcome_str(answer->verdict->result));
+        print_judgement(mon, answer->verdict);
     }
     monitor_printf(mon, "\n");
+}
+
+static void print_refusal(Monitor *mon, const VsmRefusal *refusal)
+{
+    monitor_printf(mon, "last refusal: %s of '%s': %s: %s%s\n",
+                   VsmOperation_str(refusal->operation),
+                   refusal->snapshot ?: "", refusal->code, refusal->message,
+                   refusal->vm_changed ? " (the VM was changed)" : "");
 }
 
 static void print_watch(Monitor *mon, VsmManager *m)
@@ -103,6 +132,9 @@ static void hmp_info_vsm(Monitor *mon, const QDict *qdict)
     print_watch(mon, m);
     for (GList *iter = m->answers.head; iter; iter = iter->next) {
         print_answer(mon, iter->data);
+    }
+    if (m->refusal) {
+        print_refusal(mon, m->refusal);
     }
 }
 

@@ -2,11 +2,15 @@
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
+import os
+import pathlib
+
 import pytest
 
-from vsmtest import pagemap
+from vsmtest import pagemap, wait
 from vsmtest.qmp import QmpError
 from vsmtest.proxy import CREATE
+from vsmtest.vsm import Refused
 
 
 def save_with_hmp(guest, tag):
@@ -214,11 +218,59 @@ def test_the_object_cannot_be_deleted_or_changed(guest):
     assert guest.vsm_status()["require-sealed"] is True
 
 
+def run_hmp(guest, line, scope, result="match"):
+    """One of VSM's human commands to its end, as the monitor shows it."""
+    told = guest.hmp(line)
+    assert told.startswith("job vsm-hmp"), told
+    job = told.split(";")[0].split()[1]
+    answer = guest.qmp.any_event(
+        lambda event: event["event"] in ("VSM_ATTESTED", "VSM_ROLLED_BACK")
+        and event["data"]["answer"]["job-id"] == job, f"end of {line}",
+        60)["data"]["answer"]
+    assert answer["scope"] == scope
+    operation = line.split()[0].removeprefix("vsm_")
+    assert (f"answer {job}: {operation} of 'boot': {result}"
+            in guest.hmp("info vsm"))
+    return answer
+
+
 def test_hmp_shows_status_and_runs_the_three_commands(paused):
-    assert "boot" in paused.hmp("info vsm")
+    identity = paused.vsm_snapshot("boot")["id"]
+    assert f"snapshot {identity} 'boot'" in paused.hmp("info vsm")
     helptext = paused.hmp("help")
-    for command in ("vsm-attest", "vsm-verify", "vsm-rollback"):
-        assert command.replace("-", "_") in helptext or command in helptext
+    for command in ("vsm_attest [-r]", "vsm_verify", "vsm_rollback"):
+        assert command in helptext
+    run_hmp(paused, "vsm_verify boot", "stored")
+    run_hmp(paused, "vsm_attest boot", "full")
+    run_hmp(paused, "vsm_attest -r boot", "runtime")
+    paused.cont()
+    paused.serial.ask("mem changed")
+    answer = run_hmp(paused, "vsm_attest boot", "full", "mismatch")
+    first = answer["verdict"]["findings"][0]
+    assert (f"differences, the first: {first['kind']} '{first['where']}'"
+            in paused.hmp("info vsm"))
+    # with a nonce there is a report
+    assert run_hmp(paused, "vsm_rollback boot AAECAwQFBgcICQoLDA0ODw",
+                   "full")["report"]
+    assert paused.serial.ask("memget") == "golden"
+    assert paused.qmp.command("query-jobs") == []
+
+
+def test_info_vsm_shows_the_last_refusal(guest):
+    assert "refusal" not in guest.hmp("info vsm")
+    guest.hmp("vsm_verify nosuch")
+    refusal = guest.qmp.event("VSM_REFUSED")
+    assert refusal["code"] == "not-found"
+    assert (f"last refusal: verify of 'nosuch': not-found: "
+            f"{refusal['message']}") in guest.hmp("info vsm")
+    guest.image.flip("boot", guest.image.ram_page("boot"))
+    guest.hmp("vsm_rollback boot")
+    refusal = guest.qmp.event("VSM_REFUSED")
+    shown = guest.hmp("info vsm")
+    assert (f"last refusal: rollback of 'boot': tampered: "
+            f"{refusal['message']}") in shown
+    assert shown.count("refusal") == 1
+    assert "Error" in guest.hmp("vsm_attest boot no-nonce")
 
 
 def test_without_the_object_qemu_is_stock(machines):
@@ -233,20 +285,91 @@ def test_without_the_object_qemu_is_stock(machines):
 
 
 def test_unplugged_ranges_of_virtio_mem_are_absent(machines):
-    """Half of the device's memory is plugged; the rest holds no state."""
+    """Half of the device's memory is plugged; the rest holds no state.
+
+    It is of a kind whose pages are made when they are first read.
+    """
+    plugged, other = 64 << 20, 128 << 20
     guest = machines.new(extra=(
-        "-m", "256M,maxmem=1G", "-object",
-        "memory-backend-ram,id=vmem0,size=256M", "-device",
-        "virtio-mem-pci,id=vm0,memdev=vmem0,requested-size=128M")).start()
-    device = guest.qmp.command("query-memory-devices")[0]["data"]
-    assert device["max-size"] == 256 << 20
+        "-m", f"{other >> 20}M,maxmem=1G", "-object",
+        "memory-backend-memfd,id=vmem0,size=128M,share=on", "-device",
+        f"virtio-mem-pci,id=vm0,memdev=vmem0,requested-size={plugged}"))
+    # memory above 4 GiB would make it set 64 MiB aside
+    guest.config.kernel_line += " memhp_default_state=online swiotlb=512"
+    guest.start()
+    guest.serial.ask("sh insmod /later/virtio_mem.ko")
+
+    def sizes():
+        [device] = guest.qmp.command("query-memory-devices")
+        return device["data"]["max-size"], device["data"]["size"]
+
+    wait.until("memory to be plugged",
+               lambda: sizes() == (128 << 20, plugged))
+    [memory] = [path for path in pathlib.Path(f"/proc/{guest.pid()}/fd")
+                .iterdir() if "memory-backend-memfd" in os.readlink(path)]
+
+    def matches():
+        answer = guest.attest("one")
+        assert answer.result == "match", answer.findings
+        # ROM and the like beside it
+        assert 0 <= answer.verdict["bytes-hashed"] - plugged - other < 32 << 20
+        assert memory.stat().st_blocks * 512 <= plugged
+
     guest.stop()
     guest.savevm("one")
-    answer = guest.attest("one")
-    assert answer.result == "match", answer.findings
+    matches()
     guest.loadvm("one")
-    answer = guest.attest("one")
-    assert answer.result == "match", answer.findings
+    matches()
+    guest.cont()
+    guest.qmp.command("qom-set", path="/machine/peripheral/vm0",
+                      property="requested-size", value=0)
+    wait.until("memory to be unplugged", lambda: sizes()[1] < plugged)
+    assert guest.rollback("one").result == "match"
+    assert sizes()[1] == plugged
+    guest.serial.ask("ping")
+
+
+def busy_vtpm(guest):
+    """The vTPM is at a command of the guest and does not answer."""
+    guest.vtpm.freeze()
+    guest.serial.ask("sh (cat /sys/class/tpm/tpm0/pcr-sha256/0 >/tmp/pcr "
+                     "2>&1 &)")
+    # the interface's register: the command was started
+    wait.until("the vTPM's command", lambda: guest.hmp("xp /1wx 0xfed4004c")
+               .endswith("0x00000001"))
+
+
+def thawed(guest):
+    """The vTPM goes on once QEMU waits for it, and the guest gets its PCR."""
+    wait.until_it_waits(guest.pid())
+    guest.vtpm.thaw()
+
+
+def test_ram_that_a_device_still_writes_is_named(machines):
+    """The answer goes into RAM while the device's state is saved."""
+    guest = machines.new(vtpm=True, devices=()).start()
+    guest.savevm("one")
+    busy_vtpm(guest)
+    guest.qmp.send("human-monitor-command", {"command-line": "savevm two"})
+    thawed(guest)
+    text = guest.qmp.answer()
+    assert "'tpm-crb-cmd' was written at offset 0x0 after it was saved" in text
+    assert "try again" in text
+    assert guest.qmp.event("VSM_REFUSED")["code"] == "busy"
+    assert guest.status() == "running"
+    assert guest.qcow2_tags() == guest.vsm_tags() == ["one"]
+    busy_vtpm(guest)
+    job = guest.start_vsm("vsm-attest", "one")
+    thawed(guest)
+    with pytest.raises(Refused, match="'tpm-crb-cmd' was written at offset "
+                       "0x0 after the measurement began") as caught:
+        guest.finish_vsm(*job)
+    assert caught.value.code == "busy"
+    assert guest.status() == "running"
+    assert len(guest.serial.ask("sh cat /tmp/pcr").strip()) == 64
+    guest.stop()
+    guest.savevm("two")
+    assert guest.attest("two").result == "match"
 
 
 def test_memory_that_nobody_touched_is_given_none(machines):
