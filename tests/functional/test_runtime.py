@@ -9,7 +9,6 @@ kernel and mode.
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import json
-import os
 import time
 
 import pytest
@@ -19,7 +18,7 @@ from vsmtest.guest import KERNEL_LINE, Config, Guest
 from vsmtest.vsm import Refused
 from vsmtest.vsmctl import (MATCH, MISMATCH, UNAVAILABLE, UNTRUSTED, vsmctl)
 
-LONG = bool(os.environ.get("VSM_LONG"))
+LONG = wait.LONG
 CPU4 = ("-cpu", "max,la57=off")
 CPU5 = ("-cpu", "max")
 
@@ -68,38 +67,60 @@ def kinds(answer):
             for finding in answer.findings}
 
 
-# Promise 4: attacks that are caught.  (attack, what is found)
-CAUGHT = [
-    ("text-byte", {("text-bytes", "kernel-text")}),
-    ("sys-call-table", {("rodata-bytes", "kernel-rodata")}),
-    ("idt-gate", {("table-bytes", "tables")}),
-    ("rodata", {("rodata-bytes", "kernel-rodata")}),
-    ("text-rwx", {("new-wx", "kernel-text")}),
-    ("rodata-writable", {("ro-lost", "kernel-rodata")}),
-    ("writable-alias", {("writable-alias", "alias")}),
-    ("module-data-exec", {("new-wx", "exec-set")}),
-    ("exec-direct-map", {("new-wx", "exec-set")}),
-    ("remap", {("remapped", "kernel-text")}),
-    ("private-root", {("foreign-root", "roots")}),
-    ("lstar", {("register", "cpu")}),
-    ("smep", {("register", "cpu")}),
-    ("fmask", {("register", "cpu")}),
-    ("ftrace", {("traced-function", "kernel-text")}),
-    ("jump-label-target", {("text-bytes", "kernel-text")}),
-    ("jump-label-key", {("jump-label-inconsistent", "kernel-text")}),
-]
+def flipped(finding):
+    """The bits in which old and new value differ; bytes from the first on."""
+    order = "big" if finding["kind"] == "register" else "little"
+    old, new = (int.from_bytes(bytes.fromhex(finding[name]), order)
+                for name in ("sealed", "measured"))
+    return old ^ new
+
+
+# Promise 4: attacks that are caught.
+# attack: (all that is found, the bits that it flips if those are known)
+FTRACE = {("traced-function", "kernel-text"), ("static-call", "kernel-text"),
+          ("new-exec", "exec-set")}     # a trampoline, and the call of it
+CAUGHT = {
+    "text-byte": ({("text-bytes", "kernel-text")}, 1),
+    "sys-call-table": ({("rodata-bytes", "kernel-rodata")}, None),
+    "idt-gate": ({("table-bytes", "tables")}, 1),
+    "rodata": ({("rodata-bytes", "kernel-rodata")}, 1),
+    "text-rwx": ({("new-wx", "kernel-text")}, None),
+    "rodata-writable": ({("ro-lost", "kernel-rodata")}, None),
+    "writable-alias": ({("writable-alias", "alias")}, None),
+    "module-data-exec": ({("new-wx", "exec-set")}, None),
+    "exec-direct-map": ({("new-wx", "exec-set")}, None),
+    # the copy is free memory, which the direct map has writable
+    "remap": ({("remapped", "kernel-text"), ("writable-alias", "alias")},
+              None),
+    "private-root": ({("foreign-root", "roots")}, None),
+    "lstar": ({("register", "cpu/LSTAR")}, None),
+    "smep": ({("register", "cpu/CR4")}, 1 << 20),
+    "fmask": ({("register", "cpu/FMASK")}, 1 << 18),
+    "ftrace": (FTRACE, None),
+    "jump-label-target": ({("text-bytes", "kernel-text")}, None),
+    "jump-label-key": ({("jump-label-inconsistent", "kernel-text")}, None),
+}
+WITH_VALUES = {"text-bytes", "rodata-bytes", "table-bytes", "register"}
 
 
 @found_alike
-@pytest.mark.parametrize("attack,expected", CAUGHT,
-                         ids=[attack for attack, _ in CAUGHT])
-def test_runtime_catches(armed, attack, expected):
-    """Named with class and address; undone, the guest matches again."""
+@pytest.mark.parametrize("attack", CAUGHT)
+def test_runtime_catches(armed, attack):
+    """Exactly that is named, with class, address, old and new value; undone,
+    the guest matches again."""
+    expected, bits = CAUGHT[attack]
     armed.serial.ask(f"attack {attack}")
     answer = armed.attest_runtime("clean")
     armed.serial.ask(f"attack -{attack}")
     assert answer.result == "mismatch"
-    assert expected <= kinds(answer), answer.findings
+    assert {(finding["kind"], finding["where"])
+            for finding in answer.findings} == expected, answer.findings
+    for finding in answer.findings:
+        assert int(finding["va"], 16) or finding["kind"] == "register"
+        if finding["kind"] in WITH_VALUES:
+            assert flipped(finding), finding
+        if bits:
+            assert flipped(finding) == bits, finding
     again = armed.attest_runtime("clean")
     assert again.result == "match", again.findings
 
@@ -110,8 +131,9 @@ def test_runtime_catches_a_kprobe(armed):
     probed = armed.attest_runtime("clean")
     armed.serial.ask("attack -kprobe")
     undone = armed.attest_runtime("clean")
-    assert "kernel-text" in {where for _, where in kinds(probed)}
-    assert {kind for kind, _ in kinds(undone)} <= {"new-exec"}
+    assert kinds(probed) == {("text-bytes", "kernel-text"),
+                             ("new-exec", "exec-set")}, probed.findings
+    assert kinds(undone) == {("new-exec", "exec-set")}, undone.findings
     armed.rollback("clean")
     assert armed.attest_runtime("clean").result == "match"
 
@@ -227,7 +249,8 @@ def test_vcpu_that_was_never_started_is_offline(machines):
 
 # Promise 4: said first in docs/runtime-scope.md
 @found_alike
-@pytest.mark.parametrize("attack", ["modprobe-path", "hidden-root", "cr0-wp"])
+@pytest.mark.parametrize("attack", ["modprobe-path", "hidden-root", "cr0-wp",
+                                    "hide"])
 def test_runtime_does_not_catch(armed, attack):
     armed.serial.ask(f"attack {attack}")
     answer = armed.attest_runtime("clean")
@@ -235,31 +258,66 @@ def test_runtime_does_not_catch(armed, attack):
     assert answer.result == "match", answer.findings
 
 
-# Promise 3: (done, undone, what is found)
+@found_alike
+def test_what_was_there_before_the_snapshot_is_not_caught(armed):
+    """The scope says "unchanged", not "good"."""
+    armed.serial.ask("attack text-byte")
+    armed.snapshot_save("rotten")
+    unchanged = armed.attest_runtime("rotten")
+    changed = armed.attest_runtime("clean")
+    armed.serial.ask("attack -text-byte")
+    mended = armed.attest_runtime("rotten")
+    armed.delvm("rotten")
+    assert unchanged.result == "match", unchanged.findings
+    assert changed.result == mended.result == "mismatch"
+
+
+@found_alike
+def test_module_that_hides_from_lsmod_is_caught(armed):
+    def listed():
+        return "dummy" in armed.serial.ask("sh cat /proc/modules")
+
+    armed.serial.ask("late")
+    assert listed()
+    armed.serial.ask("attack hide-late")
+    assert not listed()
+    answer = armed.attest_runtime("clean")
+    armed.serial.ask("attack -hide-late")
+    assert listed()
+    armed.serial.ask("unlate")
+    again = armed.attest_runtime("clean")
+    assert answer.result == "mismatch"
+    assert kinds(answer) == {("new-exec", "exec-set")}, answer.findings
+    assert again.result == "match", again.findings
+
+
+# Promise 3: (done, undone, what is found, what Linux keeps when it is undone)
 STRUCTURAL = {
-    "modprobe": (["late"], ["unlate"], {"new-exec"}),
+    "modprobe": (["late"], ["unlate"], {"new-exec"}, set()),
     "function-tracer": (
         ["trace set_ftrace_filter kernel_halt",
          "trace current_tracer function"],
         ["trace current_tracer nop", "trace set_ftrace_filter"],
-        {"traced-function"}),
+        {kind for kind, _ in FTRACE}, {"new-exec"}),
     "tracepoints": (["trace events/sched/sched_switch/enable 1"],
                     ["trace events/sched/sched_switch/enable 0"],
-                    {"static-call"}),
+                    {"static-call"}, set()),
 }
 
 
 @found_alike
 @pytest.mark.parametrize("action", sorted(STRUCTURAL))
 def test_healthy_but_structural_actions_are_named(armed, action):
-    done, undone, expected = STRUCTURAL[action]
+    done, undone, expected, kept = STRUCTURAL[action]
     for line in done:
         armed.serial.ask(line)
     answer = armed.attest_runtime("clean")
     for line in undone:
         armed.serial.ask(line)
+    again = armed.attest_runtime("clean")
     assert answer.result == "mismatch"
-    assert expected <= {kind for kind, _ in kinds(answer)}, answer.findings
+    assert {kind for kind, _ in kinds(answer)} == expected, answer.findings
+    assert {kind for kind, _ in kinds(again)} == kept, again.findings
 
 
 def test_bpf_is_unattested_and_a_mismatch_under_strict(armed):

@@ -21,6 +21,7 @@ struct attack {
 extern const struct attack memory_attacks[];
 extern const struct attack register_attacks[];
 extern const struct attack hook_attacks[];
+extern const struct attack hide_attacks[];
 
 /* Address of a symbol that is not exported; 0: there is none. */
 unsigned long symbol(const char *name);

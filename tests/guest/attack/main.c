@@ -34,7 +34,7 @@ void poke(void *to, const void *from, size_t bytes)
 static int run(const char *name)
 {
     const struct attack *const tables[] = {memory_attacks, register_attacks,
-                                           hook_attacks};
+                                           hook_attacks, hide_attacks};
     bool undo = name[0] == '-';
     const struct attack *a;
     int i;
