@@ -55,9 +55,25 @@ def test_match_after_a_rollback_into_a_paused_vm(guest):
 
 def test_match_later_on_the_wall_clock(paused):
     assert paused.attest("boot").result == "match"
-    time.sleep(20)
+    time.sleep(150 if wait.LONG else 20)
     answer = paused.attest("boot")
     assert answer.result == "match", answer.findings
+
+
+@pytest.mark.parametrize("backend, threads", [("openssl", 1),
+                                              ("ipsec-mb", 3)])
+def test_match_with_each_hash_and_number_of_threads(machines, golden, backend,
+                                                    threads):
+    """Whichever the snapshot was sealed with."""
+    guest = machines.copy(golden,
+                          options=f"hash={backend},hash-threads={threads}")
+    guest.start(loadvm="boot", paused=True)
+    assert guest.vsm_status()["hash-backend"] == backend
+    names = [path.read_text().strip() for path in
+             pathlib.Path(f"/proc/{guest.pid()}/task").glob("*/comm")]
+    assert names.count("vsm-hash") == threads
+    assert guest.attest("boot").result == "match"
+    assert guest.verify("boot").result == "match"
 
 
 def test_mismatch_after_the_guest_ran_names_what_was_written(guest):

@@ -137,7 +137,7 @@ def test_secret_values_never_cross_the_wire_in_clear(guest):
     snapshot = guest.vsm_snapshot("one")
     seal = hashlib.sha384(b"VSM-SNAP-1" + bytes.fromhex(snapshot["state"]) +
                           bytes.fromhex(snapshot["stream"]) +
-                          bytes(48)).digest()
+                          bytes.fromhex(snapshot["scope"])).digest()
     assert seal not in wire
     assert guest.secret.read_bytes()[-32:] not in wire
 
