@@ -60,6 +60,7 @@ def test_match_later_on_the_wall_clock(paused):
     assert answer.result == "match", answer.findings
 
 
+@pytest.mark.in_process("QEMU's own affair in both modes")
 @pytest.mark.parametrize("backend, threads", [("openssl", 1),
                                               ("ipsec-mb", 3)])
 def test_match_with_each_hash_and_number_of_threads(machines, golden, backend,

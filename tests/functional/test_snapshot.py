@@ -284,6 +284,7 @@ def test_without_the_object_qemu_is_stock(machines):
         guest.vsm_status()
 
 
+@pytest.mark.in_process("QEMU's own affair in both modes")
 def test_unplugged_ranges_of_virtio_mem_are_absent(machines):
     """Half of the device's memory is plugged; the rest holds no state.
 
@@ -345,6 +346,7 @@ def thawed(guest):
     guest.vtpm.thaw()
 
 
+@pytest.mark.in_process("QEMU's own affair in both modes")
 def test_ram_that_a_device_still_writes_is_named(machines):
     """The answer goes into RAM while the device's state is saved."""
     guest = machines.new(vtpm=True, devices=()).start()
