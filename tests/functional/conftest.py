@@ -31,6 +31,14 @@ def pytest_configure(config):
         "markers", "daemon_only: run with the daemon alone")
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What a test measured, as record_property("figures", text)."""
+    for report in terminalreporter.getreports("passed"):
+        for name, text in report.user_properties:
+            if name == "figures" and report.when == "call":
+                terminalreporter.write_line(f"{report.nodeid}: {text}")
+
+
 def pytest_generate_tests(metafunc):
     """Each test in the modes that are asked for."""
     asked = metafunc.config.getoption("attester")

@@ -480,7 +480,8 @@ def attest_in_user_mode(guest):
 
 @found_alike
 @pytest.mark.parametrize("flavour,mode", CAMPAIGN)
-def test_busy_guest_matches_each_time(machines, flavour, mode):
+def test_busy_guest_matches_each_time(machines, record_property, flavour,
+                                      mode):
     """Processes, disk, network, samples of perf, a vCPU off and on again."""
     cpu, line = MODES[mode]
     guest = machines.add(boot(flavour, cpu, kernel_line=line,
@@ -503,4 +504,6 @@ def test_busy_guest_matches_each_time(machines, flavour, mode):
         tolerated |= {text.split()[1] for text in answer.verdict["tolerated"]}
     # a first connection flips jump labels: the load reached the kernel's text
     assert tolerated
-    print(f"{flavour} {mode}: tolerated {len(tolerated)} sites")
+    record_property("figures", f"{flavour} {mode}: {times} attestations match, "
+                    f"{len(tolerated)} sites tolerated: "
+                    + " ".join(sorted(tolerated)))

@@ -37,8 +37,8 @@ class Serial:
         self.log.append(text)
         return text
 
-    def wait_ready(self, timeout=90):
-        """Waits for the end of the boot."""
+    def wait_ready(self, timeout=300):
+        """Waits for the end of the boot, minutes on a busy machine."""
         while not self.line(timeout).startswith("READY"):
             pass
 
