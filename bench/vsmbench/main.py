@@ -98,7 +98,11 @@ def _plan(options, sizes, main):
     for cache in caches:
         for size in sizes:
             if (size, cache) != (main, caches[0]):
-                count = 1 if size > main else few + (size == main)
+                count = few
+                if size == main:
+                    count += 1
+                elif size > main:
+                    count = 1
                 yield ("compare", f"{size} MiB, cache={cache}", size, cache,
                        min(count, rounds), {})
     yield ("big", "16 GiB, 10 % in use", 16384, "writeback", 1,
@@ -125,7 +129,9 @@ def _run(options, raw_tool):
                                                  **more))
             _write(options.out, results, bench)
     if options.only in (None, "runtime"):
-        results["runtime"] = runtime.measure(main, options.rounds)
+        results["runtime"] = runtime.measure(results["main-mib"],
+                                             options.rounds)
+        _write(options.out, results, bench)
     results["host"]["load-at-end"] = os.getloadavg()[0]
     results["host"]["minutes"] = round((time.monotonic() - BEGIN) / 60, 1)
     results["raw"] = bench.raw

@@ -54,7 +54,7 @@ def rows(results):
     side, size = run["sides"]["vsm"], run["memory-mib"] / 1024
     cpus = results["host"]["processors"]
     out = [f"| step | main thread, s/GiB | all threads, s/GiB | model, {cpus} "
-           f"CPUs, s/GiB | measured slope, s/GiB | model, {CPUS} CPUs, s/GiB "
+           f"CPUs, s/GiB | measured slope to {size:g} GiB, s/GiB | model, {CPUS} CPUs, s/GiB "
            "| 1 TiB, minutes |", "|---" * 7 + "|"]
     for step, name in STEPS:
         main = median(side[f"{step}-main"]) / size

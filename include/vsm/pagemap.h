@@ -13,18 +13,24 @@ G_BEGIN_DECLS
 
 typedef struct _VsmPagemap VsmPagemap;
 
+/* Of a page, in bytes: the guest's, and the host's too where there is a page
+ * map. */
+#define VSM_PAGE_BYTES 4096
+
 /* Pages that one call may ask for */
 #define VSM_PAGEMAP_PAGES_MAX 1024
 
 /**
  * vsm_pagemap_new:
  * @fd: this process's /proc/self/pagemap, open for reading (see
- *      Documentation/admin-guide/mm/pagemap.rst in Linux); taken over, closed
- *      by vsm_pagemap_free().  To be opened before the process makes itself
- *      non-dumpable, which closes that file to all but root
+ *      Documentation/admin-guide/mm/pagemap.rst in Linux); taken over, and
+ *      closed at once where NULL is returned.  To be opened before the process
+ * makes itself non-dumpable, which closes that file to all but root
  *
- * Returns: (transfer full) (nullable): NULL where pages are not of
- *          VSM_PAGE_BYTES, or for @fd -1: then every page has to be read
+ * Returns: (transfer full) (nullable): NULL for @fd -1, where the host's pages
+ *          are not of VSM_PAGE_BYTES, and for a file that is not the kernel's
+ *          own or does not tell what this process just touched: then every
+ *          page has to be read
  */
 VsmPagemap *vsm_pagemap_new(int fd);
 void vsm_pagemap_free(VsmPagemap *pagemap);
@@ -36,16 +42,15 @@ void vsm_pagemap_free(VsmPagemap *pagemap);
  *        anonymous: the page map tells nothing of a file's pages
  * @n_pages: pages of VSM_PAGE_BYTES, at most VSM_PAGEMAP_PAGES_MAX
  * @ret: (out caller-allocates) (array length=n_pages): true for a page that was
- *       neither written nor read since it was mapped, nor swapped out
+ *       neither written nor read since it was mapped or last given back to the
+ *       kernel, nor swapped out
  *
  * Such a page reads as zeros, and reading it would give it memory.  It stays
  * so until somebody touches it: the caller has stopped whoever might.  Where
  * the kernel does not answer, or @host is no page's beginning, nothing is
  * untouched.  Any thread.
- *
- * Returns: whether one of them is untouched
  */
-bool vsm_pagemap_untouched(const VsmPagemap *pagemap,
+void vsm_pagemap_untouched(const VsmPagemap *pagemap,
                            const void *host,
                            guint n_pages,
                            bool *ret);

@@ -12,8 +12,6 @@
 G_BEGIN_DECLS
 #pragma GCC visibility push(default)
 
-#define VSM_PAGE_BYTES 4096
-
 /* Pages of one RAM block: @first, @count are in units of VSM_PAGE_BYTES. */
 typedef struct {
     guint64 first, count;

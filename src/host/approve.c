@@ -271,6 +271,27 @@ begin(VsmHost *host, GArray *list, GBytes **ret_request, GError **error)
     return true;
 }
 
+/* Called with the mutex held: the first @keep of the approved states stay. */
+static bool keep_old(VsmHost *host, guint keep, GArray *list, GError **error)
+{
+    for (guint i = 0; i < MIN(keep, host->approved->len); i++) {
+        const VsmApproved *old = &g_array_index(host->approved, VsmApproved, i);
+        guint32 missing = host->boot_pcrs & ~old->pcrs.mask;
+
+        /* Whoever asks for fewer PCRs would get by with it for ever. */
+        if (missing && !(old->pcrs.mask & ~host->boot_pcrs)) {
+            g_set_error(error, VSM_ERROR, VSM_ERROR_POLICY,
+                        "the approved boot state %u lacks PCRs 0x%x, which "
+                        "stand for this host's boot now: it is not kept; "
+                        "approve without it",
+                        i + 1, missing);
+            return false;
+        }
+        put(list, &old->pcrs, old->time);
+    }
+    return true;
+}
+
 bool vsm_host_approve_begin(VsmHost *host,
                             GVariant *states,
                             guint keep,
@@ -290,12 +311,7 @@ bool vsm_host_approve_begin(VsmHost *host,
         return false;
     }
     g_mutex_lock(&host->mutex);
-    ok = settle(host, error);
-    for (guint i = 0; ok && i < MIN(keep, host->approved->len); i++) {
-        const VsmApproved *old = &g_array_index(host->approved, VsmApproved, i);
-
-        put(list, &old->pcrs, old->time);
-    }
+    ok = settle(host, error) && keep_old(host, keep, list, error);
     if (ok) {
         ok = list->len <= VSM_TPM_STATES_MAX
                  ? begin(host, g_array_ref(list), ret_request, error)

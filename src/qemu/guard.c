@@ -86,12 +86,16 @@ static void guard_section(SnapshotSectionPhase phase,
     }
 }
 
-static bool guard_untouched(const void *host)
+static bool guard_untouched(const void *host, size_t size)
 {
     VsmManager *m = vsm_manager();
 
-    /* In a migration the VM runs and touches what it likes.  */
-    return bql_locked() && m->save && vsm_save_untouched(m, host);
+    /*
+     * m->save is there within one call of the main thread, with the VM stopped
+     * and no migration running; other threads do not hold the BQL here.
+     */
+    return size == VSM_PAGE_BYTES && bql_locked() && m->save &&
+           vsm_save_untouched(m, host);
 }
 
 static bool guard_parse(Error **errp)

@@ -14,6 +14,7 @@ typedef struct VsmGuestView VsmGuestView;
 
 /**
  * vsm_guest_view_new:
+ * @m: whose page map tells untouched memory; not used afterwards
  * @ret_reason: (transfer full): why this guest cannot be looked at, if NULL is
  *              returned
  *

@@ -6,6 +6,7 @@
 
 #include "qemu/osdep.h"
 #include "migration/blocker.h"
+#include "migration/misc.h"
 #include "qapi/error.h"
 #include "qemu/timer.h"
 #include "system/reset.h"
@@ -48,6 +49,13 @@ bool vsm_hold_take(VsmHold *hold, Error **errp)
         runstate_check(RUN_STATE_POSTMIGRATE)) {
         vsm_fail(m, VSM_ERROR_BUSY, errp,
                  "The VM is being migrated; attest it at its destination");
+        return false;
+    }
+    /* What has not arrived yet reads as it will, and looks untouched.  */
+    if (migration_incoming_postcopy_advised()) {
+        vsm_fail(m, VSM_ERROR_BUSY, errp,
+                 "The VM's memory may still come from another host (postcopy); "
+                 "attest it when that migration has ended");
         return false;
     }
     if (vsm_hold_was_running(hold) && !vsm_pauses_allow(m, errp)) {

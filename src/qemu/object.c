@@ -6,6 +6,7 @@
 
 #include "qemu/osdep.h"
 #include "hw/qdev-core.h"
+#include "migration/misc.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
@@ -190,7 +191,8 @@ static bool check_properties(VsmManager *m, Error **errp)
                          "QEMU with -uuid");
         return false;
     }
-    if (m->require_sealed && runstate_check(RUN_STATE_INMIGRATE)) {
+    if (m->require_sealed && (runstate_check(RUN_STATE_INMIGRATE) ||
+                              migration_incoming_postcopy_advised())) {
         error_setg(errp, "An incoming migration cannot be checked; drop "
                          "-incoming, or set require-sealed=off");
         return false;
@@ -227,7 +229,7 @@ static void vsm_manager_complete(UserCreatable *uc, Error **errp)
     m->uuid = qemu_uuid_unparse_strdup(&qemu_uuid);
     /* Before attester-open.c's prctl(), after which it cannot be opened.  */
     m->pagemap = vsm_pagemap_new(
-        qemu_open_old("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+        qemu_open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC, NULL));
     m->pool = open_pool(m, &error);
     if (m->pool) {
         m->attester = vsm_attester_open(m, &error);

@@ -8,6 +8,7 @@
 #include "exec/memory.h"
 #include "exec/ramblock.h"
 #include "exec/ramlist.h"
+#include "migration/misc.h"
 #include "qapi/error.h"
 #include "qemu/rcu.h"
 #include "ram.h"
@@ -57,7 +58,8 @@ const VsmPagemap *vsm_ram_pagemap(VsmManager *m, RAMBlock *rb)
 {
     bool private_anonymous = qemu_ram_get_fd(rb) < 0 && rb->guest_memfd < 0 &&
                              !qemu_ram_is_shared(rb) &&
-                             !(rb->flags & RAM_PREALLOC);
+                             !(rb->flags & RAM_PREALLOC) &&
+                             !migration_incoming_postcopy_advised();
 
     return private_anonymous ? m->pagemap : NULL;
 }
@@ -180,7 +182,7 @@ bool vsm_ram_find(VsmRam *ram,
 /* Asks for the run of pages that the one at @offset is in.  */
 static void ask_page_map(VsmRam *ram, const VsmRamBlock *block, uint64_t offset)
 {
-    uint64_t first = ROUND_DOWN(offset, sizeof(ram->run.untouched) *
+    uint64_t first = ROUND_DOWN(offset, ARRAY_SIZE(ram->run.untouched) *
                                             (uint64_t)VSM_PAGE_BYTES);
 
     ram->run.host = block->host + first;
@@ -196,6 +198,7 @@ bool vsm_ram_untouched(VsmRam *ram, const void *host)
     uintptr_t begin = (uintptr_t)ram->run.host;
     uint64_t offset;
     guint block;
+    bool told;
 
     if (at < begin || at - begin >= ram->run.n_pages * VSM_PAGE_BYTES) {
         if (!vsm_ram_find(ram, host, &block, &offset)) {
@@ -205,7 +208,9 @@ bool vsm_ram_untouched(VsmRam *ram, const void *host)
                      offset);
         begin = (uintptr_t)ram->run.host;
     }
-    return ram->run.untouched[(at - begin) / VSM_PAGE_BYTES];
+    told = ram->run.untouched[(at - begin) / VSM_PAGE_BYTES];
+    ram->run.untouched[(at - begin) / VSM_PAGE_BYTES] = false;
+    return told;
 }
 
 /*

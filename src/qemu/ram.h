@@ -48,8 +48,8 @@ bool vsm_ram_find(VsmRam *ram,
  * @host: address of a page
  *
  * Whether nobody has touched that page since it was mapped, so that it holds
- * zeros.  Pages are asked for in rising order, once each: what is known of the
- * pages behind @host is kept, and nobody but the caller touches RAM meanwhile.
+ * zeros.  What is known of its neighbours is kept until they are asked for, so
+ * nobody touches RAM meanwhile; who asks again is told to read it.
  */
 bool vsm_ram_untouched(VsmRam *ram, const void *host);
 

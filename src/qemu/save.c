@@ -69,7 +69,7 @@ static bool capabilities_allow(VsmManager *m, Error **errp)
             return false;
         }
     }
-    if (migration_is_running()) {
+    if (migration_is_running() || migration_incoming_postcopy_advised()) {
         vsm_fail(m, VSM_ERROR_BUSY, errp,
                  "A migration is running; make the snapshot after it");
         return false;

@@ -154,6 +154,32 @@ static json_t *find(json_t *hosts, const char *host_id, GError **error)
     return found;
 }
 
+/* An update that asks for less would forget, say, the kernel for ever. */
+static bool
+check_covers(const json_t *old_sets, const VsmTpmPcrs *now, GError **error)
+{
+    const json_t *set;
+    size_t i;
+
+    json_array_foreach(old_sets, i, set)
+    {
+        VsmTpmPcrs old;
+
+        if (!vsm_pcrs_read(set, "the trust file's PCRs", &old, error)) {
+            return false;
+        }
+        if (old.mask & ~now->mask) {
+            g_set_error(error, VSM_ERROR, VSM_ERROR_POLICY,
+                        "the new boot state leaves PCRs 0x%x out that the "
+                        "approved one has: if this host measures less on "
+                        "purpose, enrol it again",
+                        old.mask & ~now->mask);
+            return false;
+        }
+    }
+    return true;
+}
+
 bool vsm_trust_update_pcrs(const char *trust,
                            const char *host_id,
                            const char *pcrs,
@@ -170,7 +196,9 @@ bool vsm_trust_update_pcrs(const char *trust,
     json_auto_t *sets = json_array();
     VsmTpmPcrs checked;
 
-    if (!host || !vsm_pcrs_read(values, "the PCRs", &checked, error)) {
+    if (!host || !vsm_pcrs_read(values, "the PCRs", &checked, error) ||
+        !check_covers(json_object_get(host, "approved_pcrs"), &checked,
+                      error)) {
         return false;
     }
     json_array_append_new(sets, vsm_pcrs_write(&checked));

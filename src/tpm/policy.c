@@ -88,7 +88,7 @@ bool vsm_tpm_read_pcrs(
     VsmTpm *tpm, guint16 bank, guint32 mask, VsmTpmPcrs *ret, GError **error)
 {
     g_autoptr(VsmTpmEntered) entered = vsm_tpm_enter(tpm, error);
-    VsmTpmPcrs pcrs = {.bank = bank, .mask = mask};
+    VsmTpmPcrs pcrs = {.bank = bank, .mask = mask}, before;
     bool torn = true;
 
     if (!entered) {
@@ -106,9 +106,17 @@ bool vsm_tpm_read_pcrs(
                         "read; try again later");
             return false;
         }
+        before = pcrs;
         if (!read_once(tpm, &pcrs, &torn, error)) {
             return false;
         }
+        /*
+         * Another PCR than these may be extended all the time (IMA's 10).  No
+         * PCR of a boot comes back to an old value: what two passes agree in
+         * was there between them, all at once.
+         */
+        torn = torn && (i == 0 || memcmp(before.value, pcrs.value,
+                                         sizeof(pcrs.value)) != 0);
     }
     *ret = pcrs;
     return true;
@@ -160,8 +168,7 @@ bool vsm_tpm_boot_mask(VsmTpm *tpm, guint32 *ret_mask, GError **error)
 {
     VsmTpmPcrs pcrs;
 
-    if (!vsm_tpm_read_boot(tpm, VSM_TPM_FIRMWARE_MASK | LOADERS_MASK, true,
-                           &pcrs, error)) {
+    if (!vsm_tpm_read_boot(tpm, LOADERS_MASK, true, &pcrs, error)) {
         return false;
     }
     *ret_mask =

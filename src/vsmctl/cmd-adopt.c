@@ -72,6 +72,7 @@ static bool begin(gpointer opaque, GBytes **ret_request, GError **error)
     }
     if (vsmctl_options.json) {
         act->snapshots = entries_json(entries);
+        vsmctl_show_before(act->snapshots);
     } else {
         print_entries(entries);
     }

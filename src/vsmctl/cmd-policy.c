@@ -261,6 +261,9 @@ static int sign(char **args, GError **error)
                     "--key is needed: the operator's private key");
         return -1;
     }
+    if (vsmctl_options.json) {
+        vsmctl_show_before(asked);
+    }
     if (!vsm_operator_sign(request, operator_options.key, &signature, error) ||
         !operator_write(args[1], signature, error)) {
         return -1;

@@ -55,13 +55,24 @@ void vsmctl_print_member(const char *label,
     vsmctl_print_field(label, json_string_value(json_object_get(object, name)));
 }
 
-void vsmctl_print_json(const json_t *value)
+static void print_json(FILE *file, const json_t *value)
 {
     char *text = json_dumps(value, JSON_INDENT(2) | JSON_SORT_KEYS |
                                        JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
 
-    puts(text ? text : "null");
+    fprintf(file, "%s\n", text ? text : "null");
+    fflush(file);
     free(text);
+}
+
+void vsmctl_print_json(const json_t *value)
+{
+    print_json(stdout, value);
+}
+
+void vsmctl_show_before(const json_t *value)
+{
+    print_json(stderr, value);
 }
 
 /* Our own errors have line ends, but what they quote must not steer. */

@@ -31,6 +31,10 @@ void vsmctl_print_member(const char *label,
 /* Indented, sorted, ASCII only; a newline follows. */
 void vsmctl_print_json(const json_t *value);
 
+/* The same on standard error, before something is done to it: who signs sees.
+ */
+void vsmctl_show_before(const json_t *value);
+
 /* On standard error; with --json also an object on standard output. */
 void vsmctl_print_error(const char *code, const char *text);
 

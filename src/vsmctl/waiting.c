@@ -26,7 +26,7 @@ static gpointer thread(gpointer opaque)
     g_mutex_lock(&waiting->lock);
     while (!waiting->over) {
         if (g_cond_wait_until(&waiting->cond, &waiting->lock,
-                              started + seconds * G_USEC_PER_SEC)) {
+                              started + (gint64)seconds * G_USEC_PER_SEC)) {
             continue;
         }
         fprintf(stderr, "\r%s: %u s", waiting->label, seconds++);

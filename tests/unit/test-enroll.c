@@ -263,20 +263,32 @@ static void test_boot_state_is_approved_from_a_fresh_report(void)
     g_assert_error(error, VSM_ERROR, VSM_ERROR_STALE);
 }
 
+/* {"bank", "values"} of PCR 0 to @n - 1 */
+static char *pcr_values(guint n)
+{
+    GString *text = g_string_new("{\"bank\":\"sha384\",\"values\":{");
+    g_autofree char *hex = g_strnfill(96, 'a');
+
+    for (guint i = 0; i < n; i++) {
+        g_string_append_printf(text, "%s\"%u\":\"%s\"", i ? "," : "", i, hex);
+    }
+    g_string_append(text, "}}");
+    return g_string_free(text, FALSE);
+}
+
 static void test_boot_state_is_approved_from_values(void)
 {
     g_autoptr(Enrolment) e = enrolment_new(NULL);
     json_auto_t *file = NULL;
     const char *id;
-    g_autofree char *hex = g_strnfill(96, 'a'), *pcrs = NULL, *after = NULL;
+    g_autofree char *pcrs = pcr_values(8), *fewer = pcr_values(7);
+    g_autofree char *more = pcr_values(10), *after = NULL, *wider = NULL;
     g_autoptr(GError) error = NULL;
 
     enrolment_until_accept(e);
     file = json_loads(e->trust, 0, NULL);
     id = vsm_json_text(json_array_get(json_object_get(file, "hosts"), 0),
                        "host_id");
-    pcrs =
-        g_strdup_printf("{\"bank\":\"sha384\",\"values\":{\"0\":\"%s\"}}", hex);
     vsm_trust_update_pcrs(e->trust, id, pcrs, 1, &after, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(n_pcrs(after), ==, 2);
@@ -287,6 +299,16 @@ static void test_boot_state_is_approved_from_values(void)
     g_assert_false(
         vsm_trust_update_pcrs(e->trust, id, "{}", 1, &after, &error));
     g_assert_error(error, VSM_ERROR, VSM_ERROR_FORMAT);
+    g_clear_error(&error);
+    g_assert_false(
+        vsm_trust_update_pcrs(e->trust, id, fewer, 0, &after, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_POLICY);
+    g_assert_nonnull(strstr(error->message, "PCRs 0x80"));
+    g_clear_error(&error);
+    vsm_trust_update_pcrs(e->trust, id, more, 0, &wider, &error);
+    g_assert_no_error(error);
+    g_assert_false(vsm_trust_update_pcrs(wider, id, pcrs, 1, &after, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_POLICY);
 }
 
 /* --- Evidence of a snapshot ----------------------------------------------- */

@@ -76,6 +76,24 @@ static void test_other_choice_is_not_the_approved_boot(void)
                      VSM_RESULT_MATCH);
 }
 
+/* A state that says less would serve for ever. */
+static void test_state_of_fewer_pcrs_is_not_kept(void)
+{
+    g_autoptr(Store) store = store_new_operator("prime256v1");
+    g_autoptr(GBytes) request = NULL;
+    g_autoptr(GError) error = NULL;
+
+    store_approve(store, 0);
+    tap_extend_pcr(store->tap, 9);
+    store_reopen(store);
+    g_assert_false(
+        vsm_host_approve_begin(store->host, NULL, 1, &request, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_POLICY);
+    store_approve(store, 0);
+    tap_extend_pcr(store->tap, 9);
+    store_approve(store, 1); /* one of as many is kept */
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -88,5 +106,7 @@ int main(int argc, char **argv)
                     test_other_kernel_is_refused);
     g_test_add_func("/host-boot-pcrs/other-choice-is-not-the-approved-boot",
                     test_other_choice_is_not_the_approved_boot);
+    g_test_add_func("/host-boot-pcrs/state-of-fewer-pcrs-is-not-kept",
+                    test_state_of_fewer_pcrs_is_not_kept);
     return g_test_run();
 }

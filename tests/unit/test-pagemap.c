@@ -6,9 +6,13 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include <vsm/pagemap.h>
 
 #include "core/ram.h"
+#include "crypto/hash.h"
+#include "fake-kernel.h"
+#include "scope-fixture.h"
 
 #define PAGES 3000 /* three tasks of vsm_ram_measure(), the last one short */
 
@@ -47,19 +51,30 @@ static void touch(guint8 *page, Fate fate)
     }
 }
 
+static int open_map(void)
+{
+    return open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+}
+
+static guint8 *memory_map(gsize bytes)
+{
+    guint8 *host = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    g_assert_true(host != MAP_FAILED);
+    /* A huge page would be touched by its neighbours. */
+    madvise(host, bytes, MADV_NOHUGEPAGE);
+    return host;
+}
+
 static Memory memory_new(void)
 {
     Memory memory = {
-        .host = mmap(NULL, PAGES * VSM_PAGE_BYTES, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
-        .pagemap =
-            vsm_pagemap_new(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)),
+        .host = memory_map(PAGES * VSM_PAGE_BYTES),
+        .pagemap = vsm_pagemap_new(open_map()),
     };
 
-    g_assert_true(memory.host != MAP_FAILED);
     g_assert_nonnull(memory.pagemap);
-    /* A huge page would be touched by its neighbours. */
-    madvise(memory.host, PAGES * VSM_PAGE_BYTES, MADV_NOHUGEPAGE);
     for (guint page = 0; page < PAGES; page++) {
         touch(memory.host + page * VSM_PAGE_BYTES, fate_of(page));
     }
@@ -76,9 +91,8 @@ static bool is_untouched(const Memory *memory, guint page)
 {
     bool untouched;
 
-    g_assert_true(vsm_pagemap_untouched(memory->pagemap,
-                                        memory->host + page * VSM_PAGE_BYTES, 1,
-                                        &untouched) == untouched);
+    vsm_pagemap_untouched(memory->pagemap, memory->host + page * VSM_PAGE_BYTES,
+                          1, &untouched);
     return untouched;
 }
 
@@ -90,9 +104,8 @@ static void test_untouched_pages_are_told_apart(void)
     for (guint first = 0; first < PAGES; first += VSM_PAGEMAP_PAGES_MAX) {
         guint n = MIN(PAGES - first, VSM_PAGEMAP_PAGES_MAX);
 
-        g_assert_true(vsm_pagemap_untouched(
-            memory.pagemap, memory.host + first * VSM_PAGE_BYTES, n,
-            untouched));
+        vsm_pagemap_untouched(
+            memory.pagemap, memory.host + first * VSM_PAGE_BYTES, n, untouched);
         for (guint i = 0; i < n; i++) {
             Fate fate = fate_of(first + i);
 
@@ -103,24 +116,35 @@ static void test_untouched_pages_are_told_apart(void)
     memory_clear(&memory);
 }
 
+static void knows_nothing(const VsmPagemap *pagemap, const void *host)
+{
+    bool untouched[2] = {true, true};
+
+    vsm_pagemap_untouched(pagemap, host, 2, untouched);
+    g_assert_false(untouched[0] || untouched[1]);
+}
+
 static void test_where_nothing_is_known_nothing_is_untouched(void)
 {
     Memory memory = memory_new();
-    bool untouched[2] = {true, true};
+    const guint8 *last = memory.host + (PAGES - 2) * VSM_PAGE_BYTES;
 
-    g_assert_false(vsm_pagemap_untouched(NULL, memory.host, 2, untouched));
-    g_assert_false(untouched[0] || untouched[1]);
-    memset(untouched, true, sizeof(untouched));
-    g_assert_false(vsm_pagemap_untouched(
-        memory.pagemap, memory.host + (PAGES - 2) * VSM_PAGE_BYTES - 8, 2,
-        untouched));
-    g_assert_false(untouched[0] || untouched[1]);
+    g_assert_true(is_untouched(&memory, PAGES - 2));
+    knows_nothing(NULL, last);
+    knows_nothing(memory.pagemap, last - 8);
     /* The kernel does not answer of its own half. */
-    memset(untouched, true, sizeof(untouched));
-    g_assert_false(vsm_pagemap_untouched(
-        memory.pagemap, (void *)(guintptr)0xffff800000000000, 2, untouched));
-    g_assert_false(untouched[0] || untouched[1]);
+    knows_nothing(memory.pagemap, (void *)(guintptr)0xffff800000000000);
     memory_clear(&memory);
+}
+
+/* A filtered one, that calls all memory untouched, would be read as zeros. */
+static void test_map_that_does_not_know_its_process_is_refused(void)
+{
+    g_autofree char *other = g_strdup_printf("/proc/%d/pagemap", getppid());
+
+    g_assert_null(vsm_pagemap_new(-1));
+    g_assert_null(vsm_pagemap_new(open("/dev/zero", O_RDONLY | O_CLOEXEC)));
+    g_assert_null(vsm_pagemap_new(open(other, O_RDONLY | O_CLOEXEC)));
 }
 
 static GBytes *measured(const Memory *memory, const VsmPagemap *pagemap)
@@ -185,9 +209,43 @@ static void test_page_that_is_no_longer_untouched_is_hashed(void)
     memory_clear(&memory);
 }
 
+/* The census finds the same roots, and touches no page that it did not need. */
+static void test_census_leaves_untouched_pages_alone(void)
+{
+    g_autoptr(FakeKernel) kernel = fake_kernel_new(4);
+    g_autoptr(GBytes) before = scope_capture(kernel, NULL, NULL);
+    Memory memory = {
+        .host = memory_map(FAKE_RAM_BYTES),
+        .pagemap = vsm_pagemap_new(open_map()),
+    };
+    g_autoptr(GBytes) after = NULL;
+    guint untouched = 0, zero = 0;
+
+    for (guint64 at = 0; at < FAKE_RAM_BYTES; at += VSM_PAGE_BYTES) {
+        if (!vsm_is_zero(kernel->ram + at, VSM_PAGE_BYTES)) {
+            memcpy(memory.host + at, kernel->ram + at, VSM_PAGE_BYTES);
+        } else {
+            zero++;
+        }
+    }
+    kernel->memory[0].host = memory.host;
+    kernel->memory[0].pagemap = memory.pagemap;
+    after = scope_capture(kernel, NULL, NULL);
+    g_assert_true(g_bytes_equal(before, after));
+    for (guint page = 0; page < FAKE_RAM_BYTES / VSM_PAGE_BYTES; page++) {
+        untouched += is_untouched(&memory, page);
+    }
+    g_assert_cmpuint(untouched, >, zero / 2);
+    munmap(memory.host, FAKE_RAM_BYTES);
+    vsm_pagemap_free(memory.pagemap);
+}
+
 int main(int argc, char **argv)
 {
+    int status;
+
     g_test_init(&argc, &argv, NULL);
+    scope_pool = vsm_pool_new(2, VSM_HASH_BACKEND_AUTO, NULL);
     g_test_add_func("/pagemap/untouched-pages-are-told-apart",
                     test_untouched_pages_are_told_apart);
     g_test_add_func("/pagemap/where-nothing-is-known-nothing-is-untouched",
@@ -196,5 +254,11 @@ int main(int argc, char **argv)
                     test_measuring_leaves_untouched_pages_alone);
     g_test_add_func("/pagemap/page-that-is-no-longer-untouched-is-hashed",
                     test_page_that_is_no_longer_untouched_is_hashed);
-    return g_test_run();
+    g_test_add_func("/pagemap/map-that-does-not-know-its-process-is-refused",
+                    test_map_that_does_not_know_its_process_is_refused);
+    g_test_add_func("/pagemap/census-leaves-untouched-pages-alone",
+                    test_census_leaves_untouched_pages_alone);
+    status = g_test_run();
+    vsm_pool_free(scope_pool);
+    return status;
 }
