@@ -45,8 +45,8 @@ bool vsm_tpm_read_boot(VsmTpm *tpm,
  * The PCRs that stand for this boot where nobody names others; the same for
  * each boot of the same kind.  With an operator, a boot that leaves one of
  * them out differs in the mask, which no approved state then fits; frozen, a
- * snapshot is compared by the mask that it was sealed with.  See the Linux TPM PCR
- * registry of the UAPI group.
+ * snapshot is compared by the mask that it was sealed with.  See the Linux TPM
+ * PCR registry of the UAPI group.
  */
 bool vsm_tpm_boot_mask(VsmTpm *tpm, guint32 *ret_mask, GError **error);
 
