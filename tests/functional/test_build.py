@@ -200,6 +200,15 @@ def test_qemus_own_tests_compared(tree, stock, patched, limit, words):
         assert words in done.stderr
 
 
+def test_firmware_that_qemu_looks_for_is_there():
+    """Debian's packages have moved some of it between releases."""
+    folder = paths.BUILD / "qemu/qemu-bundle/usr/local/share/qemu-firmware"
+    there = {path.name for path in folder.iterdir() if path.exists()}
+    assert there == {path.name for path in folder.iterdir()}
+    assert {"bios-256k.bin", "vgabios-stdvga.bin", "linuxboot_dma.bin",
+            "kvmvapic.bin", "efi-virtio.rom", "efi-e1000e.rom"} <= there
+
+
 def test_two_who_need_the_guest_build_it_once(tmp_path):
     """As the two modes of these tests do, side by side."""
     paths.guest_file("cloud", "initrd")
