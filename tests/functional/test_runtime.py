@@ -242,7 +242,11 @@ def test_vcpu_that_was_never_started_is_offline(machines):
     guest.snapshot_save("clean")
     answer = guest.attest_runtime("clean")
     assert answer.result == "match", answer.findings
-    guest.serial.ask("sh echo 1 >/sys/devices/system/cpu/cpu1/online")
+    online = "/sys/devices/system/cpu/cpu1/online"
+    if guest.serial.ask(f"sh ls {online} 2>/dev/null || echo none") == "none":
+        # Linux 6.12 counts no disabled entry of the MADT as possible.
+        pytest.skip("the guest's kernel starts no vCPU that is plugged in")
+    guest.serial.ask(f"sh echo 1 >{online}")
     started = guest.attest_runtime("clean")
     assert ("register", "cpu") in kinds(started), started.findings
 
