@@ -7,6 +7,7 @@
 #include "store/catalogue.h"
 #include "crypto/hash.h"
 #include "host/hostfile.h"
+#include "known-answer.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -75,22 +76,9 @@ static void test_entries_are_found_and_dropped(void)
     g_assert_cmpuint(catalogue->entries->len, ==, 4);
 }
 
-static GBytes *read_fixture(const char *name)
-{
-    g_autofree char *path =
-        g_test_build_filename(G_TEST_DIST, "..", "fixtures", name, NULL);
-    g_autoptr(GError) error = NULL;
-    char *data = NULL;
-    gsize bytes = 0;
-
-    g_file_get_contents(path, &data, &bytes, &error);
-    g_assert_no_error(error);
-    return g_bytes_new_take(data, bytes);
-}
-
 static void assert_fixture(const char *name, GBytes *made)
 {
-    g_autoptr(GBytes) file = read_fixture(name);
+    g_autoptr(GBytes) file = known_answer(name);
 
     g_assert_true(g_bytes_equal(made, file));
 }

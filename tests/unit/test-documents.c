@@ -10,6 +10,7 @@
 #include "core/masks.h"
 #include "crypto/hash.h"
 #include "fake-documents.h"
+#include "known-answer.h"
 
 /* SHA-384 of the files under tests/fixtures; a change is a new version. */
 static const struct {
@@ -31,24 +32,11 @@ static const struct {
      "9a90c3602de69e70561a045121dab46811ecb654376ab1dd"},
 };
 
-static GBytes *read_fixture(const char *file)
-{
-    g_autofree char *path =
-        g_test_build_filename(G_TEST_DIST, "..", "fixtures", file, NULL);
-    g_autoptr(GError) error = NULL;
-    char *data = NULL;
-    gsize bytes = 0;
-
-    g_file_get_contents(path, &data, &bytes, &error);
-    g_assert_no_error(error);
-    return g_bytes_new_take(data, bytes);
-}
-
 static void test_formats_have_their_known_answers(void)
 {
     for (guint i = 0; i < G_N_ELEMENTS(fixtures); i++) {
         g_autoptr(GBytes) made = fixtures[i].make();
-        g_autoptr(GBytes) file = read_fixture(fixtures[i].file);
+        g_autoptr(GBytes) file = known_answer(fixtures[i].file);
         g_autofree char *hex = NULL;
         VsmDigest digest;
 

@@ -12,33 +12,15 @@
 
 #include "base/codec.h"
 #include "host/evidence.h"
-
-static GBytes *read_fixture(const char *name)
-{
-    g_autofree char *path =
-        g_test_build_filename(G_TEST_DIST, "..", "fixtures", name, NULL);
-    g_autoptr(GError) error = NULL;
-    char *data;
-    gsize n;
-
-    g_file_get_contents(path, &data, &n, &error);
-    g_assert_no_error(error);
-    return g_bytes_new_take(data, n);
-}
-
-static void assert_bytes(GBytes *a, GBytes *b)
-{
-    g_assert_cmpmem(g_bytes_get_data(a, NULL), g_bytes_get_size(a),
-                    g_bytes_get_data(b, NULL), g_bytes_get_size(b));
-}
+#include "known-answer.h"
 
 /* --- A record's signature --------------------------------------------- */
 
 static void test_signature(void)
 {
-    g_autoptr(GBytes) file = read_fixture("signature-v1.bin");
-    g_autoptr(GBytes) attest = read_fixture("tpm-nv-certify-v1.bin");
-    g_autoptr(GBytes) signature = read_fixture("tpm-signature-v1.bin");
+    g_autoptr(GBytes) file = known_answer("signature-v1.bin");
+    g_autoptr(GBytes) attest = known_answer("tpm-nv-certify-v1.bin");
+    g_autoptr(GBytes) signature = known_answer("tpm-signature-v1.bin");
     g_auto(VsmTpmEvidence) evidence = {NULL};
     g_autoptr(GError) error = NULL;
     VsmDigest body, meant;
@@ -96,7 +78,7 @@ static void test_budget(void)
 {
     g_autoptr(Store) store = store_new();
     g_autofree char *path = g_build_filename(store->state, "budget", NULL);
-    g_autoptr(GBytes) file = read_fixture("budget-v1.bin");
+    g_autoptr(GBytes) file = known_answer("budget-v1.bin");
     g_autoptr(GBytes) written = NULL;
     g_autoptr(GVariant) value = NULL;
     g_autoptr(GError) error = NULL;

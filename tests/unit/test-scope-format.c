@@ -8,25 +8,7 @@
 #include <string.h>
 
 #include "runtime/scope.h"
-
-static GBytes *read_fixture(const char *name)
-{
-    g_autofree char *path =
-        g_test_build_filename(G_TEST_DIST, "..", "fixtures", name, NULL);
-    g_autoptr(GError) error = NULL;
-    char *data;
-    gsize n;
-
-    g_file_get_contents(path, &data, &n, &error);
-    g_assert_no_error(error);
-    return g_bytes_new_take(data, n);
-}
-
-static void assert_bytes(GBytes *a, GBytes *b)
-{
-    g_assert_cmpmem(g_bytes_get_data(a, NULL), g_bytes_get_size(a),
-                    g_bytes_get_data(b, NULL), g_bytes_get_size(b));
-}
+#include "known-answer.h"
 
 /* One of everything, each member another than zero. */
 static VsmScope *scope_new(void)
@@ -88,7 +70,7 @@ static void assert_arrays(const GArray *a, const GArray *b)
 static void test_document_is_as_it_always_was(void)
 {
     g_autoptr(VsmScope) meant = scope_new();
-    g_autoptr(GBytes) file = read_fixture("scope-v1.bin");
+    g_autoptr(GBytes) file = known_answer("scope-v1.bin");
     g_autoptr(GError) error = NULL;
     g_autoptr(GBytes) made = vsm_scope_encode(meant, &error);
     g_autoptr(VsmScope) scope = NULL;
