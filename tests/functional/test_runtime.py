@@ -27,6 +27,8 @@ def boot(flavour="attack", cpu=CPU4, **options):
     """A running guest with the sealed snapshot "clean"."""
     options.setdefault("vcpus", 2)
     options.setdefault("memory_mib", 256)
+    # many looks in a row, each of them long on a busy machine
+    options.setdefault("options", "pause-percent=0")
     guest = Guest(Config(flavour=flavour, extra=cpu, **options))
     try:
         guest.start()
