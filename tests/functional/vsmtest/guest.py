@@ -244,7 +244,21 @@ class Guest(VsmCommands):
             self._process.wait(30)
             raise Exited(self.stderr()) from error
         if boot and not paused and not loadvm:
+            return self._booted()
+        return self
+
+    def _booted(self):
+        """
+        Waits for READY.  Two vCPUs under TCG may end QEMU while the firmware
+        maps devices, a defect of its own (QEMU's issue 1921): once more then.
+        """
+        try:
             self.serial.wait_ready()
+        except AssertionError:
+            if "iotlb_to_section" not in self.stderr():
+                raise
+            self.kill()
+            return self.start()
         return self
 
     def _connect(self, channel, name):
