@@ -38,7 +38,7 @@ static double gb_per_s(gsize bytes, gint64 begin)
 static double
 measure_ram(const Load *load, const guint8 *memory, GError **error)
 {
-    VsmRamBlock block = {"ram", load->bytes, memory, NULL, 0};
+    VsmRamBlock block = {.idstr = "ram", .bytes = load->bytes, .host = memory};
     g_autoptr(VsmManifest) manifest = vsm_manifest_new();
     gint64 begin = g_get_monotonic_time();
     VsmRamResult result;
