@@ -126,8 +126,8 @@ def _against_raw(results, run):
 def more_rows(results):
     """The figures that have runs of their own."""
     out = []
-    full = find(results, memory_mib=results["main-mib"], cache="writeback",
-                share=1.0, options="")
+    full = find(results, cache="writeback", share=1.0, options="",
+                name=f"{results['main-mib']} MiB, cache=writeback")
     sparse = find(results, share=0.1, memory_mib=results["main-mib"])
     if sparse and full:
         above = sparse["sides"]["vsm"]["attest-pause"]

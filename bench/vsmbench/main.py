@@ -109,6 +109,15 @@ def _plan(options, sizes, main):
            {"share": 0.1})
 
 
+def _put(runs, new):
+    """In the place of an earlier run of that name, or at the end."""
+    for index, run in enumerate(runs):
+        if run["name"] == new["name"]:
+            runs[index] = new
+            return
+    runs.append(new)
+
+
 def _run(options, raw_tool):
     bench = Bench(options.folder, raw_tool)
     sizes = [int(float(size) * 1024) for size in options.sizes.split(",")]
@@ -121,12 +130,10 @@ def _run(options, raw_tool):
         bench.raw.update(results["raw"])
     for part, name, size, cache, rounds, more in _plan(options, sizes, main):
         if options.only in (None, part):
-            results["runs"] = [run for run in results["runs"]
-                               if run["name"] != name]
             if more.get("raw"):
                 bench.raw.clear()
-            results["runs"].append(bench.compare(name, size, cache, rounds,
-                                                 **more))
+            _put(results["runs"],
+                 bench.compare(name, size, cache, rounds, **more))
             _write(options.out, results, bench)
     if options.only in (None, "runtime"):
         results["runtime"] = runtime.measure(results["main-mib"],
