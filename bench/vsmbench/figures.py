@@ -55,6 +55,12 @@ def find(results, **wanted):
     return None
 
 
+def main_run(results, cache="writeback"):
+    """Stock against VSM at the main size; by name, since by hand has the same
+    properties."""
+    return find(results, name=f"{results['main-mib']} MiB, cache={cache}")
+
+
 def _speed(run, seconds, byte_count):
     """GB/s of each round."""
     side = run["sides"]["vsm"]
@@ -77,10 +83,9 @@ def _extra(run):
 
 def main_table(results, cache="writeback"):
     """The figures of one cache mode at the main size."""
-    run = find(results, memory_mib=results["main-mib"], cache=cache,
-               share=1.0, options="")
+    run = main_run(results, cache)
     out = []
-    if run and "stock" in run["sides"] and "vsm" in run["sides"]:
+    if run:
         out += _against_stock(run) + _against_raw(results, run)
         out.append(_extra(run))
     return out
@@ -126,8 +131,7 @@ def _against_raw(results, run):
 def more_rows(results):
     """The figures that have runs of their own."""
     out = []
-    full = find(results, cache="writeback", share=1.0, options="",
-                name=f"{results['main-mib']} MiB, cache=writeback")
+    full = main_run(results)
     sparse = find(results, share=0.1, memory_mib=results["main-mib"])
     if sparse and full:
         above = sparse["sides"]["vsm"]["attest-pause"]

@@ -126,7 +126,12 @@ def _run(options, raw_tool):
     before = options.out / "results.json"
 
     if options.only and before.exists():
+        host = results["host"]["cpu"]
         results = json.loads(before.read_text(encoding="utf-8"))
+        if results["host"]["cpu"] != host:
+            sys.exit(f"bench/run: {before} is of another machine "
+                     f"({results['host']['cpu']}): give another --out, or "
+                     "leave --only away")
         bench.raw.update(results["raw"])
     for part, name, size, cache, rounds, more in _plan(options, sizes, main):
         if options.only in (None, part):

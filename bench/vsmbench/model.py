@@ -8,7 +8,7 @@ this machine is compared with the slope that was measured.
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
-from .figures import find, median
+from .figures import find, main_run, median
 
 STEPS = [("save", "sealed savevm"), ("load", "verified loadvm"),
          ("verify", "vsm-verify"), ("attest", "attest")]
@@ -47,15 +47,14 @@ def _text(value):
 
 def rows(results):
     """The table of the model."""
-    run = find(results, memory_mib=results["main-mib"], cache="writeback",
-               share=1.0, options="")
-    if not run or "vsm" not in run["sides"]:
+    run = main_run(results)
+    if not run:
         return []
     side, size = run["sides"]["vsm"], run["memory-mib"] / 1024
     cpus = results["host"]["processors"]
     out = [f"| step | main thread, s/GiB | all threads, s/GiB | model, {cpus} "
-           f"CPUs, s/GiB | measured slope to {size:g} GiB, s/GiB | model, {CPUS} CPUs, s/GiB "
-           "| 1 TiB, minutes |", "|---" * 7 + "|"]
+           f"CPUs, s/GiB | measured slope to {size:g} GiB, s/GiB | "
+           f"model, {CPUS} CPUs, s/GiB | 1 TiB, minutes |", "|---" * 7 + "|"]
     for step, name in STEPS:
         main = median(side[f"{step}-main"]) / size
         every = median(side[f"{step}-cpu"]) / size
