@@ -14,7 +14,7 @@ import uuid
 
 import pytest
 
-from vsmtest import paths, peer, wire
+from vsmtest import paths, peer, wait, wire
 from vsmtest.host import refused, served
 
 pytestmark = pytest.mark.in_process("starts daemons of its own")
@@ -111,6 +111,24 @@ def test_executable_of_any_name_is_shown(host):
     assert "CRITICAL" not in host.daemon.log()
 
 
+def assert_prometheus(text):
+    """Its text format, of a host on which nothing was sealed yet."""
+    line = re.compile(r'[a-z_]+(\{[a-z]+="[^"]+"(,[a-z]+="[^"]+")*\})? '
+                      r'[0-9.]+')
+    for each in text.splitlines():
+        assert each.startswith("# ") or line.fullmatch(each), each
+    assert "vsm_nv_writes_left 20" in text
+
+
+def test_metrics_are_written_to_a_file(hosts, tmp_path):
+    page = tmp_path / "vsm.prom"
+    page.write_text("old")
+    hosts(f"--metrics=file:{page}")
+    wait.until("metrics", lambda: page.read_text() != "old")
+    assert_prometheus(page.read_text())
+    assert [path.name for path in tmp_path.iterdir()] == ["vsm.prom"]
+
+
 def test_metrics_are_prometheus_text(hosts):
     home = pathlib.Path(tempfile.mkdtemp(prefix="vsm-"))
     host = hosts(f"--metrics=unix:{home / 'metrics'}")
@@ -126,12 +144,8 @@ def test_metrics_are_prometheus_text(hosts):
         page += some
     head, _, text = page.decode().partition("\r\n\r\n")
     assert head.startswith("HTTP/1.1 200 OK")
-    line = re.compile(r'[a-z_]+(\{[a-z]+="[^"]+"(,[a-z]+="[^"]+")*\})? '
-                      r'[0-9.]+')
-    for each in text.splitlines():
-        assert each.startswith("# ") or line.fullmatch(each), each
+    assert_prometheus(text)
     assert 'vsm_requests_total{op="status",result="ok"} 1' in text
-    assert "vsm_nv_writes_left 20" in text
     shutil.rmtree(home)
 
 
