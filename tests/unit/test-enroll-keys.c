@@ -83,10 +83,10 @@ static void test_report_key_in_place_of_the_attestation_key_is_refused(void)
     challenge_refused(e, VSM_ERROR_UNTRUSTED, "report key");
 }
 
-/* Another point: the Name is another one, and no TPM has such a key. */
-static void test_altered_attestation_key_is_not_activated(void)
+/* A challenge for a request with this key of another host in its place. */
+static Enrolment *challenged_with_anothers(const char *key)
 {
-    g_autoptr(Enrolment) e = enrolment_new(NULL);
+    Enrolment *e = enrolment_new(NULL);
     g_autoptr(Enrolment) other = enrolment_new(NULL);
     json_auto_t *request = NULL;
     g_autoptr(GError) error = NULL;
@@ -94,28 +94,26 @@ static void test_altered_attestation_key_is_not_activated(void)
     enrolment_until_request(e);
     enrolment_until_request(other);
     request = json_loads(other->request, 0, NULL);
-    document_set(&e->request, "ak_public",
-                 json_incref(json_object_get(request, "ak_public")));
+    document_set(&e->request, key, json_incref(json_object_get(request, key)));
     enrolment_challenge(e, &error);
     g_assert_no_error(error);
+    return e;
+}
+
+/* Another point: the Name is another one, and no TPM has such a key. */
+static void test_altered_attestation_key_is_not_activated(void)
+{
+    g_autoptr(Enrolment) e = challenged_with_anothers("ak_public");
+
     respond_refused(e, VSM_ERROR_DENIED, "another attestation key");
 }
 
 /* The AK certified its own host's RK, not the one that the request named. */
 static void test_altered_report_key_is_refused(void)
 {
-    g_autoptr(Enrolment) e = enrolment_new(NULL);
-    g_autoptr(Enrolment) other = enrolment_new(NULL);
-    json_auto_t *request = NULL;
+    g_autoptr(Enrolment) e = challenged_with_anothers("rk_public");
     g_autoptr(GError) error = NULL;
 
-    enrolment_until_request(e);
-    enrolment_until_request(other);
-    request = json_loads(other->request, 0, NULL);
-    document_set(&e->request, "rk_public",
-                 json_incref(json_object_get(request, "rk_public")));
-    enrolment_challenge(e, &error);
-    g_assert_no_error(error);
     enrolment_respond(e, &error);
     g_assert_no_error(error);
     accept_refused(e, VSM_ERROR_SIGNATURE, "report key's certification");
