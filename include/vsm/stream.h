@@ -79,25 +79,13 @@ bool vsm_stream_feed(VsmStream *stream, GBytes *next, GError **error);
 bool vsm_stream_finish(VsmStream *stream, GError **error);
 
 /**
- * vsm_recheck_add:
- * @chunk: index of the chunk, each once; VSM_CHUNK_BYTES long but the last
- * @bytes: a reference is held until its tag is made
- *
- * Pass 1: remembers a GMAC tag (NIST SP 800-38D) of the chunk under a key that
- * lives in this process only.  The tag is made in a pool thread; a failure
- * there shows in pass 2.
- */
-bool vsm_recheck_add(VsmRecheck *recheck,
-                     guint64 chunk,
-                     GBytes *bytes,
-                     GError **error);
-
-/**
  * vsm_recheck_check:
+ * @chunk: index of the chunk; VSM_CHUNK_BYTES long but the last
  *
- * Pass 2: true only if @bytes are those of pass 1.  Errors:
- * VSM_ERROR_TAMPERED with the chunk's offset, VSM_ERROR_INVALID for a chunk
- * that pass 1 did not see.
+ * Pass 2: true only if @bytes are those of pass 1, which remembered a GMAC tag
+ * (NIST SP 800-38D) of each chunk under a key that lives in this process only.
+ * Errors: VSM_ERROR_TAMPERED with the chunk's offset, VSM_ERROR_INVALID for a
+ * chunk that pass 1 did not see.
  */
 bool vsm_recheck_check(VsmRecheck *recheck,
                        guint64 chunk,
@@ -109,7 +97,7 @@ bool vsm_recheck_check(VsmRecheck *recheck,
  *
  * The same in two steps, so that chunks are checked while the ones before are
  * parsed: begins to check @bytes, of which a reference is held.  Errors:
- * VSM_ERROR_INVALID; VSM_ERROR_CRYPTO if pass 1 could not make its tags.
+ * VSM_ERROR_INVALID for a chunk that pass 1 did not see.
  */
 bool vsm_recheck_begin(VsmRecheck *recheck,
                        guint64 chunk,

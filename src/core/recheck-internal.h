@@ -18,17 +18,24 @@ typedef struct {
     VsmGmacTag tag;
 } VsmPagesTag;
 
+/* Whether a chunk has its tag. */
+typedef enum {
+    VSM_TAGGED_NOT,
+    VSM_TAGGED_SOON, /* a thread is making it */
+    VSM_TAGGED,
+} VsmTagged;
+
 struct _VsmRecheck {
     VsmPool *pool;
-    VsmGroup *group; /* tags of chunks being made or compared */
+    VsmGroup *group; /* of checks */
     VsmSecret *key;
     guint64 bytes, chunks; /* of the stream */
     VsmGmacTag *tags; /* one a chunk */
-    guint8 *seen; /* one a chunk */
-    bool added; /* since the last wait for @group */
     GQueue checks; /* of chunks under comparison, in their order */
 
-    pthread_mutex_t lock; /* of all below */
+    pthread_mutex_t lock; /* of their done flags and all below */
+    pthread_cond_t checked; /* signalled when a check is done */
+    guint8 *tagged; /* one a chunk: VsmTagged */
     GPtrArray *idle; /* of VsmGmac that no thread uses */
     GArray *pages; /* of VsmPagesTag */
 };

@@ -26,13 +26,16 @@ static bool tag_run(VsmRecheck *recheck,
                     GError **error)
 {
     VsmPagesTag tag = {pages->body, pages->block, pages->page, n, {{0}}};
-    VsmGmacPiece pieces[TAG_PAGES];
 
-    for (guint i = 0; i < n; i++) {
-        pieces[i] = (VsmGmacPiece){pages[i].data, VSM_PAGE_BYTES};
+    if (!vsm_gmac_begin(gmac, VSM_RECHECK_PAGES_NONCE(tag.body), error)) {
+        return false;
     }
-    if (!vsm_gmac_tag_pieces(gmac, VSM_RECHECK_PAGES_NONCE(tag.body), pieces, n,
-                             &tag.tag, error)) {
+    for (guint i = 0; i < n; i++) {
+        if (!vsm_gmac_update(gmac, pages[i].data, VSM_PAGE_BYTES, error)) {
+            return false;
+        }
+    }
+    if (!vsm_gmac_end(gmac, &tag.tag, error)) {
         return false;
     }
     pthread_mutex_lock(&recheck->lock);

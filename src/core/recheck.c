@@ -1,7 +1,8 @@
 /*
  * Pass 2 of a load: a GMAC tag for each chunk of pass 1.
  *
- * Tags are made and compared on the pool, so that the thread that parses has
+ * Pass 1 makes a chunk's tag where it hashes the chunk, while that is in the
+ * CPU's cache.  Pass 2 compares on the pool, so that the thread that parses has
  * nothing else to do.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -12,13 +13,12 @@
 #include "core/recheck-internal.h"
 #include "crypto/hash.h"
 
-/* One chunk on its way through the pool. */
+/* One chunk of pass 2 on its way through the pool. */
 typedef struct {
     VsmRecheck *recheck;
     guint64 chunk;
     GBytes *bytes;
-    bool compare; /* with the tag of pass 1; else: make that */
-    bool equal;
+    bool equal; /* to what pass 1 tagged */
     bool done; /* under the lock */
     GError *error;
 } Check;
@@ -41,6 +41,7 @@ VsmRecheck *vsm_recheck_new(VsmPool *pool, guint64 stream_bytes, GError **error)
         g_ptr_array_new_with_free_func((GDestroyNotify)vsm_gmac_free);
     recheck->pages = g_array_new(FALSE, FALSE, sizeof(VsmPagesTag));
     pthread_mutex_init(&recheck->lock, NULL);
+    pthread_cond_init(&recheck->checked, NULL);
     g_queue_init(&recheck->checks);
     if (stream_bytes > VSM_STREAM_BYTES_MAX) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_LIMIT,
@@ -51,8 +52,8 @@ VsmRecheck *vsm_recheck_new(VsmPool *pool, guint64 stream_bytes, GError **error)
     recheck->chunks =
         stream_bytes / VSM_CHUNK_BYTES + (stream_bytes % VSM_CHUNK_BYTES != 0);
     recheck->tags = g_try_new0(VsmGmacTag, recheck->chunks + 1);
-    recheck->seen = g_try_malloc0(recheck->chunks + 1);
-    if (!recheck->tags || !recheck->seen) {
+    recheck->tagged = g_try_malloc0(recheck->chunks + 1);
+    if (!recheck->tags || !recheck->tagged) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_LIMIT,
                     "no memory for %" G_GUINT64_FORMAT " tags",
                     recheck->chunks);
@@ -82,7 +83,8 @@ void vsm_recheck_free(VsmRecheck *recheck)
     g_ptr_array_unref(recheck->idle);
     vsm_secret_free(recheck->key);
     g_free(recheck->tags);
-    g_free(recheck->seen);
+    g_free(recheck->tagged);
+    pthread_cond_destroy(&recheck->checked);
     pthread_mutex_destroy(&recheck->lock);
     g_free(recheck);
 }
@@ -120,66 +122,113 @@ static bool misuse(guint64 chunk, const char *why, GError **error)
     return false;
 }
 
-static bool tag_chunk(Check *check, GError **error)
+static bool make_tag(VsmRecheck *recheck,
+                     guint64 chunk,
+                     GBytes *bytes,
+                     VsmGmacTag *ret,
+                     GError **error)
 {
-    VsmRecheck *recheck = check->recheck;
-    VsmGmacTag *sealed = &recheck->tags[check->chunk];
     VsmGmac *gmac = vsm_recheck_take_gmac(recheck, error);
-    gsize bytes;
-    const void *data = g_bytes_get_data(check->bytes, &bytes);
-    VsmGmacTag tag;
-    bool ok;
+    gsize size;
+    const void *data = g_bytes_get_data(bytes, &size);
+    bool ok = gmac && vsm_gmac_tag(gmac, chunk, data, size, ret, error);
 
-    if (!gmac) {
-        return false;
+    if (gmac) {
+        vsm_recheck_give_gmac(recheck, gmac);
     }
-    ok = vsm_gmac_tag(gmac, check->chunk, data, bytes, &tag, error);
-    vsm_recheck_give_gmac(recheck, gmac);
-    if (!ok) {
-        return false;
-    }
-    if (check->compare) {
-        check->equal = bytes == chunk_bytes(recheck, check->chunk) &&
-                       vsm_equal(tag.b, sealed->b, sizeof(tag.b));
-    } else {
-        *sealed = tag;
-    }
-    vsm_wipe(&tag, sizeof(tag));
-    return true;
-}
-
-static bool run_add(gpointer data, VsmHasher *hasher, GError **error)
-{
-    Check *check = data;
-    bool ok = tag_chunk(check, error);
-
-    (void)hasher;
-    check_free(check);
     return ok;
 }
 
-/* A failure is the check's own: the group goes on. */
-static bool run_check(gpointer data, VsmHasher *hasher, GError **error)
+/* A nonce is used for one text only, as far as the tag is kept. */
+static bool claim(VsmRecheck *recheck, guint64 chunk)
 {
-    Check *check = data;
-    VsmRecheck *recheck = check->recheck;
+    bool mine;
 
-    (void)hasher, (void)error;
-    tag_chunk(check, &check->error);
     pthread_mutex_lock(&recheck->lock);
-    check->done = true;
+    mine = recheck->tagged[chunk] == VSM_TAGGED_NOT;
+    recheck->tagged[chunk] = mine ? VSM_TAGGED_SOON : recheck->tagged[chunk];
     pthread_mutex_unlock(&recheck->lock);
-    return true;
+    return mine;
 }
 
-static Check *new_check(VsmRecheck *recheck, guint64 chunk, GBytes *bytes)
-{
-    Check *check = g_new0(Check, 1);
+struct _VsmTagging {
+    VsmRecheck *recheck;
+    guint64 chunk;
+    GBytes *bytes;
+    gsize tagged; /* bytes */
+    VsmGmac *gmac;
+};
 
-    check->recheck = recheck;
-    check->chunk = chunk;
-    check->bytes = g_bytes_ref(bytes);
-    return check;
+VsmTagging *vsm_tagging_new(VsmRecheck *recheck,
+                            guint64 chunk,
+                            GBytes *bytes,
+                            GError **error)
+{
+    g_autoptr(VsmTagging) tagging = NULL;
+
+    if (chunk >= recheck->chunks ||
+        g_bytes_get_size(bytes) != chunk_bytes(recheck, chunk)) {
+        misuse(chunk, "is no chunk of this stream", error);
+        return NULL;
+    }
+    if (!claim(recheck, chunk)) {
+        misuse(chunk, "was already added", error);
+        return NULL;
+    }
+    tagging = g_new0(VsmTagging, 1);
+    tagging->recheck = recheck;
+    tagging->chunk = chunk;
+    tagging->bytes = g_bytes_ref(bytes);
+    tagging->gmac = vsm_recheck_take_gmac(recheck, error);
+    if (!tagging->gmac || !vsm_gmac_begin(tagging->gmac, chunk, error)) {
+        return NULL;
+    }
+    return g_steal_pointer(&tagging);
+}
+
+void vsm_tagging_free(VsmTagging *tagging)
+{
+    if (!tagging) {
+        return;
+    }
+    if (tagging->gmac) {
+        vsm_recheck_give_gmac(tagging->recheck, tagging->gmac);
+    }
+    g_bytes_unref(tagging->bytes);
+    g_free(tagging);
+}
+
+bool vsm_tagging_up_to(VsmTagging *tagging, const void *end, GError **error)
+{
+    gsize size;
+    const guint8 *data = g_bytes_get_data(tagging->bytes, &size);
+    guintptr up_to = (guintptr)end - (guintptr)data; /* elsewhere: large */
+    gsize tagged = tagging->tagged;
+
+    if (up_to > size || up_to <= tagged) {
+        return true;
+    }
+    tagging->tagged = up_to;
+    return vsm_gmac_update(tagging->gmac, data + tagged, up_to - tagged, error);
+}
+
+bool vsm_tagging_end(VsmTagging *tagging, GError **error)
+{
+    VsmRecheck *recheck = tagging->recheck;
+    gsize size;
+    const guint8 *data = g_bytes_get_data(tagging->bytes, &size);
+    VsmGmacTag tag;
+
+    if (!vsm_tagging_up_to(tagging, data + size, error) ||
+        !vsm_gmac_end(tagging->gmac, &tag, error)) {
+        return false;
+    }
+    pthread_mutex_lock(&recheck->lock);
+    recheck->tags[tagging->chunk] = tag;
+    recheck->tagged[tagging->chunk] = VSM_TAGGED;
+    pthread_mutex_unlock(&recheck->lock);
+    vsm_wipe(&tag, sizeof(tag));
+    return true;
 }
 
 bool vsm_recheck_add(VsmRecheck *recheck,
@@ -187,17 +236,31 @@ bool vsm_recheck_add(VsmRecheck *recheck,
                      GBytes *bytes,
                      GError **error)
 {
-    if (chunk >= recheck->chunks ||
-        g_bytes_get_size(bytes) != chunk_bytes(recheck, chunk)) {
-        return misuse(chunk, "is no chunk of this stream", error);
+    g_autoptr(VsmTagging) tagging =
+        vsm_tagging_new(recheck, chunk, bytes, error);
+
+    return tagging && vsm_tagging_end(tagging, error);
+}
+
+/* A failure is the check's own: the group goes on. */
+static bool run_check(gpointer data, VsmHasher *hasher, GError **error)
+{
+    Check *check = data;
+    VsmRecheck *recheck = check->recheck;
+    VsmGmacTag tag;
+
+    (void)hasher, (void)error;
+    if (make_tag(recheck, check->chunk, check->bytes, &tag, &check->error)) {
+        check->equal =
+            g_bytes_get_size(check->bytes) ==
+                chunk_bytes(recheck, check->chunk) &&
+            vsm_equal(tag.b, recheck->tags[check->chunk].b, sizeof(tag.b));
+        vsm_wipe(&tag, sizeof(tag));
     }
-    /* A nonce is used for one text only, as far as the tag is kept. */
-    if (recheck->seen[chunk]) {
-        return misuse(chunk, "was already added", error);
-    }
-    recheck->seen[chunk] = 1;
-    recheck->added = true;
-    vsm_group_push(recheck->group, run_add, new_check(recheck, chunk, bytes));
+    pthread_mutex_lock(&recheck->lock);
+    check->done = true;
+    pthread_cond_signal(&recheck->checked);
+    pthread_mutex_unlock(&recheck->lock);
     return true;
 }
 
@@ -207,18 +270,20 @@ bool vsm_recheck_begin(VsmRecheck *recheck,
                        GError **error)
 {
     Check *check;
+    bool tagged = false;
 
-    if (chunk >= recheck->chunks || !recheck->seen[chunk]) {
+    if (chunk < recheck->chunks) {
+        pthread_mutex_lock(&recheck->lock);
+        tagged = recheck->tagged[chunk] == VSM_TAGGED;
+        pthread_mutex_unlock(&recheck->lock);
+    }
+    if (!tagged) {
         return misuse(chunk, "was not verified before", error);
     }
-    if (recheck->added) {
-        if (!vsm_group_wait(recheck->group, error)) {
-            return false;
-        }
-        recheck->added = false;
-    }
-    check = new_check(recheck, chunk, bytes);
-    check->compare = true;
+    check = g_new0(Check, 1);
+    check->recheck = recheck;
+    check->chunk = chunk;
+    check->bytes = g_bytes_ref(bytes);
     g_queue_push_tail(&recheck->checks, check);
     vsm_group_push(recheck->group, run_check, check);
     return true;
@@ -227,7 +292,7 @@ bool vsm_recheck_begin(VsmRecheck *recheck,
 bool vsm_recheck_end(VsmRecheck *recheck, GError **error)
 {
     Check *check = g_queue_pop_head(&recheck->checks);
-    bool done, equal;
+    bool equal;
 
     if (!check) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
@@ -235,11 +300,10 @@ bool vsm_recheck_end(VsmRecheck *recheck, GError **error)
         return false;
     }
     pthread_mutex_lock(&recheck->lock);
-    done = check->done;
-    pthread_mutex_unlock(&recheck->lock);
-    if (!done) {
-        vsm_group_wait(recheck->group, NULL); /* rare, and soon over */
+    while (!check->done) {
+        pthread_cond_wait(&recheck->checked, &recheck->lock);
     }
+    pthread_mutex_unlock(&recheck->lock);
     equal = check->equal;
     if (check->error) {
         g_propagate_error(error, g_steal_pointer(&check->error));

@@ -14,6 +14,31 @@ VsmRecheck *
 vsm_recheck_new(VsmPool *pool, guint64 stream_bytes, GError **error);
 void vsm_recheck_free(VsmRecheck *recheck); /* wipes key and tags */
 
+/**
+ * vsm_recheck_add:
+ * @chunk: index of the chunk, each once; VSM_CHUNK_BYTES long but the last
+ *
+ * Pass 1: makes and remembers the tag of a chunk.  Any thread: INVALID, CRYPTO.
+ */
+bool vsm_recheck_add(VsmRecheck *recheck,
+                     guint64 chunk,
+                     GBytes *bytes,
+                     GError **error);
+
+/*
+ * The same in parts, each made while it is in the CPU's cache.  One thread.
+ * @end: in the chunk, behind what is to be tagged now; elsewhere, or before
+ * what is tagged already: nothing to do.
+ */
+typedef struct _VsmTagging VsmTagging;
+VsmTagging *vsm_tagging_new(VsmRecheck *recheck,
+                            guint64 chunk,
+                            GBytes *bytes,
+                            GError **error);
+bool vsm_tagging_up_to(VsmTagging *tagging, const void *end, GError **error);
+bool vsm_tagging_end(VsmTagging *tagging, GError **error);
+void vsm_tagging_free(VsmTagging *tagging);
+
 /* A page body of the stream. */
 typedef struct {
     const void *data; /* VSM_PAGE_BYTES */
@@ -57,3 +82,4 @@ bool vsm_recheck_ram(VsmRecheck *recheck,
                      GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmRecheck, vsm_recheck_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmTagging, vsm_tagging_free)

@@ -27,6 +27,8 @@ typedef struct {
     GArray *items; /* of VsmBatchItem, one a job */
     guint64 bytes; /* of all messages */
     guint64 bodies_end; /* bodies in this and all earlier batches */
+    GBytes *chunk; /* to be tagged for pass 2; or NULL */
+    guint64 chunk_index;
     bool done; /* under the stream's lock */
 } VsmBatch;
 
@@ -48,7 +50,7 @@ struct _VsmStream {
     VsmGroup *group;
     const VsmStored *stored; /* verify; NULL: save */
     bool to_the_end;
-    VsmRecheck *recheck; /* verify: gets each body that is equal; or NULL */
+    VsmRecheck *recheck; /* verify: gets each chunk and equal body; or NULL */
     VsmStreamPut put;
     gpointer opaque;
 

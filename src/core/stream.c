@@ -223,6 +223,29 @@ static bool take_body(VsmStream *stream, const guint8 *data, GError **error)
     return add_message(stream, data, VSM_PAGE_BYTES, item, error);
 }
 
+/*
+ * The chunk's tag is made by the task that hashes most of it, from the CPU's
+ * cache.  A whole chunk has more messages than wait for the next feed, so its
+ * batch is handed over with it, and no batch gets two.  Pass 2 refuses what is
+ * not fed as a whole chunk.
+ */
+static void attach_chunk(VsmStream *stream, GBytes *chunk)
+{
+    guint64 left =
+        vsm_stored_document(stream->stored)->bytes - stream->position;
+
+    if (stream->position % VSM_CHUNK_BYTES ||
+        g_bytes_get_size(chunk) != MIN(VSM_CHUNK_BYTES, left)) {
+        return;
+    }
+    if (!stream->batch) {
+        stream->batch = vsm_batch_new(stream);
+    }
+    g_assert(!stream->batch->chunk);
+    stream->batch->chunk = g_bytes_ref(chunk);
+    stream->batch->chunk_index = stream->position / VSM_CHUNK_BYTES;
+}
+
 /* Cuts the bytes at @position into messages; ret_held: a job points there. */
 static bool cut(VsmStream *stream,
                 GBytes *next,
@@ -332,6 +355,9 @@ bool vsm_stream_feed(VsmStream *stream, GBytes *next, GError **error)
             stream->excess += bytes - left;
             bytes = left;
         }
+    }
+    if (stream->recheck) {
+        attach_chunk(stream, next);
     }
     if (!vsm_stream_tap(stream, data, bytes, &why) ||
         !cut(stream, next, data, bytes, &why)) {

@@ -52,8 +52,9 @@ VsmStream *
 vsm_stream_new_verify(VsmPool *pool, const VsmStored *stored, bool to_the_end);
 
 /*
- * Verify, before the first byte: each body that is equal is remembered for
- * vsm_recheck_ram(); borrowed, must outlive the stream.
+ * Verify, before the first byte: each chunk that is fed as a whole is
+ * remembered for pass 2, and each body that is equal for vsm_recheck_ram();
+ * borrowed, must outlive the stream.
  */
 void vsm_stream_set_recheck(VsmStream *stream, VsmRecheck *recheck);
 

@@ -12,12 +12,11 @@
 typedef struct {
     /* NULL with @error set: this back end cannot be used here. */
     void *(*create)(const guint8 key[VSM_GMAC_KEY_BYTES], GError **error);
-    bool (*tag)(void *self,
-                const guint8 nonce[GMAC_NONCE_BYTES],
-                const VsmGmacPiece *pieces,
-                guint n,
-                VsmGmacTag *ret,
-                GError **error);
+    bool (*begin)(void *self,
+                  const guint8 nonce[GMAC_NONCE_BYTES],
+                  GError **error);
+    bool (*update)(void *self, const void *data, gsize bytes, GError **error);
+    bool (*end)(void *self, VsmGmacTag *ret, GError **error);
     void (*destroy)(void *self); /* wipes */
 } VsmGmacOps;
 

@@ -10,10 +10,21 @@
 #include "crypto/hash.h"
 #include "crypto/secret.h"
 
+/* Both want alignment 64, and neither may be swapped. */
+typedef struct {
+    struct gcm_key_data key;
+    struct gcm_context_data context;
+} State;
+
 typedef struct {
     IMB_MGR *manager;
-    VsmSecret *key; /* holds a struct gcm_key_data, which wants alignment 64 */
+    VsmSecret *state;
 } IpsecGmac;
+
+static State *state_of(IpsecGmac *self)
+{
+    return (State *)vsm_secret_data(self->state);
+}
 
 static void ipsec_destroy(void *opaque)
 {
@@ -22,49 +33,61 @@ static void ipsec_destroy(void *opaque)
     if (self->manager) {
         free_mb_mgr(self->manager);
     }
-    vsm_secret_free(self->key);
+    vsm_secret_free(self->state);
     g_free(self);
 }
 
-static bool ipsec_tag(void *opaque,
-                      const guint8 nonce[GMAC_NONCE_BYTES],
-                      const VsmGmacPiece *pieces,
-                      guint n,
-                      VsmGmacTag *ret,
-                      GError **error)
+static bool failed(IpsecGmac *self, GError **error)
 {
-    IpsecGmac *self = opaque;
-    const struct gcm_key_data *key = (const void *)vsm_secret_peek(self->key);
-    struct gcm_context_data context __attribute__((aligned(64)));
-    VsmGmacTag tag;
+    int code = imb_get_errno(self->manager);
 
-    IMB_AES256_GMAC_INIT(self->manager, key, &context, nonce, GMAC_NONCE_BYTES);
-    for (guint i = 0; i < n; i++) {
-        if (pieces[i].bytes) {
-            IMB_AES256_GMAC_UPDATE(self->manager, key, &context, pieces[i].data,
-                                   pieces[i].bytes);
-        }
-    }
-    IMB_AES256_GMAC_FINALIZE(self->manager, key, &context, tag.b,
-                             VSM_GMAC_TAG_BYTES);
-    vsm_wipe(&context, sizeof(context));
-    if (imb_get_errno(self->manager) != 0) {
+    if (code != 0) {
         g_set_error(error, VSM_ERROR, VSM_ERROR_CRYPTO,
                     "intel-ipsec-mb failed in GMAC: %s",
-                    imb_get_strerror(imb_get_errno(self->manager)));
-        return false;
+                    imb_get_strerror(code));
     }
-    *ret = tag;
-    return true;
+    return code != 0;
+}
+
+static bool
+ipsec_begin(void *opaque, const guint8 nonce[GMAC_NONCE_BYTES], GError **error)
+{
+    IpsecGmac *self = opaque;
+    State *state = state_of(self);
+
+    IMB_AES256_GMAC_INIT(self->manager, &state->key, &state->context, nonce,
+                         GMAC_NONCE_BYTES);
+    return !failed(self, error);
+}
+
+static bool
+ipsec_update(void *opaque, const void *data, gsize bytes, GError **error)
+{
+    IpsecGmac *self = opaque;
+    State *state = state_of(self);
+
+    if (bytes) { /* it refuses an empty update */
+        IMB_AES256_GMAC_UPDATE(self->manager, &state->key, &state->context,
+                               data, bytes);
+    }
+    return !failed(self, error);
+}
+
+static bool ipsec_end(void *opaque, VsmGmacTag *ret, GError **error)
+{
+    IpsecGmac *self = opaque;
+    State *state = state_of(self);
+
+    IMB_AES256_GMAC_FINALIZE(self->manager, &state->key, &state->context,
+                             ret->b, VSM_GMAC_TAG_BYTES);
+    vsm_wipe(&state->context, sizeof(state->context));
+    return !failed(self, error);
 }
 
 /* A tag that is the same for all data would check nothing: compare first. */
 static bool self_test(IpsecGmac *self, const guint8 key[VSM_GMAC_KEY_BYTES])
 {
     static const guint8 nonce[GMAC_NONCE_BYTES], data[1000];
-    /* The second piece begins within a block. */
-    const VsmGmacPiece pieces[] = {{data, 900}, {data + 900, 100}};
-    const VsmGmacPiece whole = {data, sizeof(data)};
     void *other = vsm_gmac_openssl.create(key, NULL);
     VsmGmacTag a, b;
     bool ok;
@@ -72,8 +95,14 @@ static bool self_test(IpsecGmac *self, const guint8 key[VSM_GMAC_KEY_BYTES])
     if (!other) {
         return false;
     }
-    ok = ipsec_tag(self, nonce, pieces, 2, &a, NULL) &&
-         vsm_gmac_openssl.tag(other, nonce, &whole, 1, &b, NULL) &&
+    /* The second piece begins within a block. */
+    ok = ipsec_begin(self, nonce, NULL) &&
+         ipsec_update(self, data, 900, NULL) &&
+         ipsec_update(self, data + 900, 100, NULL) &&
+         ipsec_end(self, &a, NULL) &&
+         vsm_gmac_openssl.begin(other, nonce, NULL) &&
+         vsm_gmac_openssl.update(other, data, sizeof(data), NULL) &&
+         vsm_gmac_openssl.end(other, &b, NULL) &&
          vsm_equal(a.b, b.b, sizeof(a.b));
     vsm_gmac_openssl.destroy(other);
     return ok;
@@ -83,16 +112,15 @@ static void *ipsec_create(const guint8 key[VSM_GMAC_KEY_BYTES], GError **error)
 {
     IpsecGmac *self = g_new0(IpsecGmac, 1);
 
-    self->key = vsm_secret_new(sizeof(struct gcm_key_data), error);
-    if (!self->key) {
+    self->state = vsm_secret_new(sizeof(State), error);
+    if (!self->state) {
         ipsec_destroy(self);
         return NULL;
     }
     self->manager = alloc_mb_mgr(0);
     if (self->manager) {
         init_mb_mgr_auto(self->manager, NULL);
-        IMB_AES256_GCM_PRE(self->manager, key,
-                           (struct gcm_key_data *)vsm_secret_data(self->key));
+        IMB_AES256_GCM_PRE(self->manager, key, &state_of(self)->key);
     }
     if (!self->manager || imb_get_errno(self->manager) != 0 ||
         !self_test(self, key)) {
@@ -106,6 +134,8 @@ static void *ipsec_create(const guint8 key[VSM_GMAC_KEY_BYTES], GError **error)
 
 const VsmGmacOps vsm_gmac_ipsec_mb = {
     .create = ipsec_create,
-    .tag = ipsec_tag,
+    .begin = ipsec_begin,
+    .update = ipsec_update,
+    .end = ipsec_end,
     .destroy = ipsec_destroy,
 };

@@ -23,28 +23,39 @@ static void *openssl_create(const guint8 key[VSM_GMAC_KEY_BYTES],
     return context;
 }
 
-static bool openssl_tag(void *self,
-                        const guint8 nonce[GMAC_NONCE_BYTES],
-                        const VsmGmacPiece *pieces,
-                        guint n,
-                        VsmGmacTag *ret,
-                        GError **error)
+static bool failed(GError **error)
 {
-    EVP_CIPHER_CTX *context = self;
-    VsmGmacTag tag;
-    bool ok = EVP_EncryptInit_ex(context, NULL, NULL, NULL, nonce) == 1;
+    vsm_openssl_error(error, VSM_ERROR_CRYPTO, "GMAC");
+    return false;
+}
+
+static bool
+openssl_begin(void *self, const guint8 nonce[GMAC_NONCE_BYTES], GError **error)
+{
+    return EVP_EncryptInit_ex(self, NULL, NULL, NULL, nonce) == 1 ||
+           failed(error);
+}
+
+static bool
+openssl_update(void *self, const void *data, gsize bytes, GError **error)
+{
     int length;
 
-    for (guint i = 0; i < n && ok; i++) {
-        ok = pieces[i].bytes <= G_MAXINT &&
-             EVP_EncryptUpdate(context, NULL, &length, pieces[i].data,
-                               (int)pieces[i].bytes) == 1;
-    }
-    if (!ok || EVP_EncryptFinal_ex(context, tag.b, &length) != 1 ||
-        EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, VSM_GMAC_TAG_BYTES,
+    return bytes == 0 ||
+           (bytes <= G_MAXINT &&
+            EVP_EncryptUpdate(self, NULL, &length, data, (int)bytes) == 1) ||
+           failed(error);
+}
+
+static bool openssl_end(void *self, VsmGmacTag *ret, GError **error)
+{
+    VsmGmacTag tag;
+    int length;
+
+    if (EVP_EncryptFinal_ex(self, tag.b, &length) != 1 ||
+        EVP_CIPHER_CTX_ctrl(self, EVP_CTRL_AEAD_GET_TAG, VSM_GMAC_TAG_BYTES,
                             tag.b) != 1) {
-        vsm_openssl_error(error, VSM_ERROR_CRYPTO, "GMAC");
-        return false;
+        return failed(error);
     }
     *ret = tag;
     return true;
@@ -57,6 +68,8 @@ static void openssl_destroy(void *self)
 
 const VsmGmacOps vsm_gmac_openssl = {
     .create = openssl_create,
-    .tag = openssl_tag,
+    .begin = openssl_begin,
+    .update = openssl_update,
+    .end = openssl_end,
     .destroy = openssl_destroy,
 };

@@ -57,6 +57,29 @@ VsmGmac *vsm_gmac_new(GError **error)
                : NULL;
 }
 
+bool vsm_gmac_begin(VsmGmac *gmac, guint64 index, GError **error)
+{
+    guint8 nonce[GMAC_NONCE_BYTES] = {0};
+
+    for (guint i = 0; i < 8; i++) {
+        nonce[GMAC_NONCE_BYTES - 1 - i] = index >> (8 * i);
+    }
+    return gmac->ops->begin(gmac->self, nonce, error);
+}
+
+bool vsm_gmac_update(VsmGmac *gmac,
+                     const void *data,
+                     gsize bytes,
+                     GError **error)
+{
+    return gmac->ops->update(gmac->self, data, bytes, error);
+}
+
+bool vsm_gmac_end(VsmGmac *gmac, VsmGmacTag *ret, GError **error)
+{
+    return gmac->ops->end(gmac->self, ret, error);
+}
+
 bool vsm_gmac_tag(VsmGmac *gmac,
                   guint64 index,
                   const void *data,
@@ -64,24 +87,9 @@ bool vsm_gmac_tag(VsmGmac *gmac,
                   VsmGmacTag *ret,
                   GError **error)
 {
-    const VsmGmacPiece piece = {data, bytes};
-
-    return vsm_gmac_tag_pieces(gmac, index, &piece, 1, ret, error);
-}
-
-bool vsm_gmac_tag_pieces(VsmGmac *gmac,
-                         guint64 index,
-                         const VsmGmacPiece *pieces,
-                         guint n,
-                         VsmGmacTag *ret,
-                         GError **error)
-{
-    guint8 nonce[GMAC_NONCE_BYTES] = {0};
-
-    for (guint i = 0; i < 8; i++) {
-        nonce[GMAC_NONCE_BYTES - 1 - i] = index >> (8 * i);
-    }
-    return gmac->ops->tag(gmac->self, nonce, pieces, n, ret, error);
+    return vsm_gmac_begin(gmac, index, error) &&
+           vsm_gmac_update(gmac, data, bytes, error) &&
+           vsm_gmac_end(gmac, ret, error);
 }
 
 void vsm_gmac_free(VsmGmac *gmac)

@@ -16,12 +16,6 @@ typedef struct {
     guint8 b[VSM_GMAC_TAG_BYTES];
 } VsmGmacTag;
 
-/* A message is one or more of these, one after the other. */
-typedef struct {
-    const void *data;
-    gsize bytes;
-} VsmGmacPiece;
-
 typedef struct _VsmGmac VsmGmac;
 
 VsmGmac *vsm_gmac_new(GError **error); /* fresh random key, fastest back end */
@@ -46,13 +40,13 @@ bool vsm_gmac_tag(VsmGmac *gmac,
                   VsmGmacTag *ret,
                   GError **error);
 
-/* The same for a message in pieces. */
-bool vsm_gmac_tag_pieces(VsmGmac *gmac,
-                         guint64 index,
-                         const VsmGmacPiece *pieces,
-                         guint n,
-                         VsmGmacTag *ret,
-                         GError **error);
+/* The same for a message in parts, one message at a time. */
+bool vsm_gmac_begin(VsmGmac *gmac, guint64 index, GError **error);
+bool vsm_gmac_update(VsmGmac *gmac,
+                     const void *data,
+                     gsize bytes,
+                     GError **error);
+bool vsm_gmac_end(VsmGmac *gmac, VsmGmacTag *ret, GError **error);
 void vsm_gmac_free(VsmGmac *gmac); /* wipes the key */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmGmac, vsm_gmac_free)

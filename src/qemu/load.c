@@ -136,8 +136,7 @@ load_begin(VsmManager *m, const SnapshotRequest *request, Error **errp)
         return begin_unsealed(m, request, errp);
     }
     return resolve(m, request, &entry, errp) &&
-           vsm_pass(m, load->check, request->vmstate_bs, entry->id_str, true,
-                    errp);
+           vsm_pass(m, load->check, request->vmstate_bs, entry->id_str, errp);
 }
 
 bool vsm_load_begin(VsmManager *m, const SnapshotRequest *request, Error **errp)

@@ -29,18 +29,11 @@ static bool finish_worker(void *opaque, GError **error)
 }
 
 /* Begins to hash the chunk; it waits for nothing but a worker's next task.  */
-static bool feed(VsmManager *m,
-                 VsmCheck *check,
-                 uint64_t index,
-                 GBytes *chunk,
-                 bool recheck,
-                 Error **errp)
+static bool feed(VsmManager *m, VsmCheck *check, GBytes *chunk, Error **errp)
 {
     GError *error = NULL;
 
-    if ((!recheck ||
-         vsm_recheck_add(vsm_check_recheck(check), index, chunk, &error)) &&
-        vsm_stream_feed(vsm_check_stream(check), chunk, &error)) {
+    if (vsm_stream_feed(vsm_check_stream(check), chunk, &error)) {
         return true;
     }
     m->op.code = error->code;
@@ -73,7 +66,6 @@ static bool pass(VsmManager *m,
                  VsmCheck *check,
                  BlockDriverState *bs,
                  const char *snapshot_id,
-                 bool recheck,
                  Error **errp)
 {
     uint64_t bytes = vsm_check_record(check)->container.vmstate_bytes;
@@ -100,7 +92,7 @@ static bool pass(VsmManager *m,
         if (!chunk) {
             break;
         }
-        if (!feed(m, check, index, chunk, recheck, errp)) {
+        if (!feed(m, check, chunk, errp)) {
             return false;
         }
     }
@@ -111,12 +103,11 @@ bool vsm_pass(VsmManager *m,
               VsmCheck *check,
               BlockDriverState *bs,
               const char *snapshot_id,
-              bool recheck,
               Error **errp)
 {
     ERRP_GUARD();
 
-    if (!pass(m, check, bs, snapshot_id, recheck, errp)) {
+    if (!pass(m, check, bs, snapshot_id, errp)) {
         error_prepend(errp, "Snapshot '%s': ", vsm_check_record(check)->tag);
         return false;
     }

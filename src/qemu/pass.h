@@ -14,17 +14,16 @@
  * vsm_pass:
  * @bs: node with the stream
  * @snapshot_id: its entry there
- * @recheck: remember a tag of each chunk for the load
  *
- * Reads the stream up to its sealed length and feeds it to the check's.  With
- * a difference: false, TAMPERED; at once, or at the end where the check's
- * purpose is to find all damage.  Cancelled by the operation's cancellable.
+ * Reads the stream up to its sealed length and feeds it to the check's, in
+ * chunks, of which a check before a load remembers the tags.  With a
+ * difference: false, TAMPERED; at once, or at the end where the check's purpose
+ * is to find all damage.  Cancelled by the operation's cancellable.
  */
 bool vsm_pass(VsmManager *m,
               VsmCheck *check,
               BlockDriverState *bs,
               const char *snapshot_id,
-              bool recheck,
               Error **errp);
 
 #endif /* VSM_PASS_H */

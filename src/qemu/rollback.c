@@ -114,7 +114,7 @@ VsmAnswer *coroutine_fn vsm_rollback_body(VsmJob *job, Error **errp)
     /* The stream before the load, and again while it is loaded.  */
     vsm_job_expect(job, 2 * vsm_check_record(r.check)->container.vmstate_bytes);
     if (vsm_stored_entry_find(m, vsm_check_record(r.check), &entry, errp)) {
-        passed = vsm_pass(m, r.check, entry.bs, entry.id, true, errp);
+        passed = vsm_pass(m, r.check, entry.bs, entry.id, errp);
         vsm_stored_entry_release(&entry);
     }
     if (passed) {

@@ -124,7 +124,7 @@ static bool coroutine_fn pass(VsmJob *job,
     Error *err = NULL;
 
     vsm_job_expect(job, vsm_check_record(check)->container.vmstate_bytes);
-    if (vsm_pass(m, check, entry->bs, entry->id, false, &err)) {
+    if (vsm_pass(m, check, entry->bs, entry->id, &err)) {
         return true;
     }
     if (m->op.code == VSM_ERROR_TAMPERED) {

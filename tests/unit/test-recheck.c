@@ -23,6 +23,20 @@ typedef struct {
     VsmRecheck *recheck;
 } Loaded;
 
+/* As fake_feed(), or for VSM_CHUNK_BYTES in chunks as a load reads them. */
+static void feed(Loaded *loaded, gsize chunk_max)
+{
+    const GByteArray *all = loaded->fake->bytes;
+    gsize step = chunk_max == VSM_CHUNK_BYTES ? chunk_max : all->len;
+    g_autoptr(GError) error = NULL;
+
+    for (gsize at = 0; at < all->len; at += step) {
+        fake_feed(loaded->stream, all->data + at, MIN(step, all->len - at),
+                  step < all->len ? 0 : chunk_max, &error);
+        g_assert_no_error(error);
+    }
+}
+
 static void pass(Loaded *loaded, gsize chunk_max)
 {
     g_autoptr(GError) error = NULL;
@@ -32,9 +46,7 @@ static void pass(Loaded *loaded, gsize chunk_max)
     g_assert_no_error(error);
     loaded->stream = vsm_stream_new_verify(loaded->pool, loaded->stored, false);
     vsm_stream_set_recheck(loaded->stream, loaded->recheck);
-    fake_feed(loaded->stream, loaded->fake->bytes->data,
-              loaded->fake->bytes->len, chunk_max, &error);
-    g_assert_no_error(error);
+    feed(loaded, chunk_max);
     vsm_stream_finish(loaded->stream, &error);
     g_assert_no_error(error);
 }
@@ -207,6 +219,50 @@ static void test_cancelled_comparing_tells_nothing(void)
     g_assert_false(equal);
 }
 
+static GBytes *chunk_of(const Loaded *loaded, guint64 index, int flipped)
+{
+    const GByteArray *all = loaded->fake->bytes;
+    gsize begin = index * VSM_CHUNK_BYTES;
+    gsize bytes = MIN(VSM_CHUNK_BYTES, all->len - begin);
+    guint8 *data = g_memdup2(all->data + begin, bytes);
+
+    if (flipped >= 0) {
+        data[flipped % bytes] ^= 0x40;
+    }
+    return g_bytes_new_take(data, bytes);
+}
+
+/* What pass 1 was fed, and nothing else, is what pass 2 lets through. */
+static void test_the_stream_remembers_each_chunk(void)
+{
+    g_autoptr(Loaded) loaded =
+        load(VSM_HASH_BACKEND_AUTO, 2, fake_stream_new_once(7, 900),
+             VSM_CHUNK_BYTES);
+    guint64 chunks = loaded->fake->bytes->len / VSM_CHUNK_BYTES + 1;
+
+    g_assert_cmpuint(chunks, >, 2);
+    for (guint64 i = 0; i < chunks; i++) {
+        g_autoptr(GBytes) good = chunk_of(loaded, i, -1);
+        g_autoptr(GBytes) bad = chunk_of(loaded, i, 77777 * (i + 1));
+        g_autoptr(GError) error = NULL;
+
+        g_assert_true(vsm_recheck_check(loaded->recheck, i, good, NULL));
+        g_assert_false(vsm_recheck_check(loaded->recheck, i, bad, &error));
+        g_assert_error(error, VSM_ERROR, VSM_ERROR_TAMPERED);
+    }
+}
+
+static void test_what_came_in_parts_is_not_let_through(void)
+{
+    g_autoptr(Loaded) loaded =
+        load(VSM_HASH_BACKEND_AUTO, 2, fake_stream_new_once(7, 900), 70000);
+    g_autoptr(GBytes) good = chunk_of(loaded, 1, -1);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_false(vsm_recheck_check(loaded->recheck, 1, good, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_INVALID);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -222,5 +278,9 @@ int main(int argc, char **argv)
                     test_tags_do_not_tell_of_another_geometry);
     g_test_add_func("/recheck/cancelled-comparing-tells-nothing",
                     test_cancelled_comparing_tells_nothing);
+    g_test_add_func("/recheck/the-stream-remembers-each-chunk",
+                    test_the_stream_remembers_each_chunk);
+    g_test_add_func("/recheck/what-came-in-parts-is-not-let-through",
+                    test_what_came_in_parts_is_not_let_through);
     return g_test_run();
 }
