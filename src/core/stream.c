@@ -234,7 +234,7 @@ static void attach_chunk(VsmStream *stream, GBytes *chunk)
     guint64 left =
         vsm_stored_document(stream->stored)->bytes - stream->position;
 
-    if (stream->position % VSM_CHUNK_BYTES ||
+    if (left == 0 || stream->position % VSM_CHUNK_BYTES ||
         g_bytes_get_size(chunk) != MIN(VSM_CHUNK_BYTES, left)) {
         return;
     }
