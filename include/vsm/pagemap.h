@@ -1,5 +1,5 @@
 /*
- * Which memory of this process nobody has touched yet.
+ * Which memory of this process nobody has written to yet.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -42,13 +42,14 @@ void vsm_pagemap_free(VsmPagemap *pagemap);
  *        anonymous: the page map tells nothing of a file's pages
  * @n_pages: pages of VSM_PAGE_BYTES, at most VSM_PAGEMAP_PAGES_MAX
  * @ret: (out caller-allocates) (array length=n_pages): true for a page that was
- *       neither written nor read since it was mapped or last given back to the
- *       kernel, nor swapped out
+ *       not written since it was mapped or last given back to the kernel, nor
+ *       swapped out.  One that was read has the kernel's page of zeros in its
+ *       place; Linux tells since 6.7, and since 6.17 for huge pages
  *
- * Such a page reads as zeros, and reading it would give it memory.  It stays
- * so until somebody touches it: the caller has stopped whoever might.  Where
- * the kernel does not answer, or @host is no page's beginning, nothing is
- * untouched.  Any thread.
+ * Such a page reads as zeros, and reading it would give it memory, or tables.
+ * It stays so until somebody writes to it: the caller has stopped whoever
+ * might.  Where the kernel does not answer, or @host is no page's beginning,
+ * nothing is untouched.  Any thread.
  */
 void vsm_pagemap_untouched(const VsmPagemap *pagemap,
                            const void *host,

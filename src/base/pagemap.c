@@ -1,10 +1,12 @@
 /*
- * Which memory of this process nobody has touched yet: the kernel's page map.
+ * Which memory of this process nobody has written to yet: the kernel's page
+ * map.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <linux/magic.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -18,14 +20,74 @@
 #define PAGE_PRESENT (1ull << 63)
 #define PAGE_SWAPPED (1ull << 62)
 
+/*
+ * The same page: PAGEMAP_SCAN and its struct pm_scan_arg, since Linux 6.7.  The
+ * headers of older systems lack them.
+ */
+typedef struct {
+    guint64 size, flags, start, end, walk_end, vec, vec_len, max_pages;
+    guint64 category_inverted, category_mask, category_anyof_mask, return_mask;
+} ScanArg;
+
+typedef struct {
+    guint64 start, end, categories;
+} ScanRegion;
+
+#define SCAN _IOWR('f', 16, ScanArg)
+#define SCAN_PRESENT (1 << 3)
+#define SCAN_SWAPPED (1 << 4)
+#define SCAN_ZERO_PAGE (1 << 5)
+
 #define PROBE_PAGES 64 /* bits of a word */
 
 struct _VsmPagemap {
     int fd;
+    bool scans; /* the kernel tells its page of zeros from others */
 };
 
-/* Random pages of memory of its own are written: does it tell them apart? */
-static bool knows_this_process(const VsmPagemap *pagemap)
+/* One region at least begins with each other page. */
+#define REGIONS_MAX (VSM_PAGEMAP_PAGES_MAX / 2 + 1)
+
+/* false: the kernel did not answer for all of it. */
+static bool
+scan(const VsmPagemap *pagemap, const guint8 *host, guint n_pages, bool *ret)
+{
+    ScanRegion regions[REGIONS_MAX];
+    guint64 start = (guintptr)host;
+    /* What has memory or is swapped out, but for the page of zeros */
+    ScanArg arg = {.size = sizeof(arg),
+                   .start = start,
+                   .end = start + n_pages * (guint64)VSM_PAGE_BYTES,
+                   .vec = (guintptr)regions,
+                   .vec_len = REGIONS_MAX,
+                   .category_inverted = SCAN_ZERO_PAGE,
+                   .category_mask = SCAN_ZERO_PAGE,
+                   .category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
+                   .return_mask = SCAN_PRESENT};
+    int n = ioctl(pagemap->fd, SCAN, &arg);
+
+    if (n < 0 || n > REGIONS_MAX || arg.walk_end != arg.end) {
+        return false;
+    }
+    memset(ret, 1, n_pages * sizeof(ret[0]));
+    for (int i = 0; i < n; i++) {
+        if (regions[i].start < start || regions[i].end > arg.end) {
+            memset(ret, 0, n_pages * sizeof(ret[0]));
+            return false;
+        }
+        for (guint64 at = regions[i].start; at < regions[i].end;
+             at += VSM_PAGE_BYTES) {
+            ret[(at - start) / VSM_PAGE_BYTES] = false;
+        }
+    }
+    return true;
+}
+
+/*
+ * Random pages of memory of its own are written, and with @read the others
+ * read: does it tell them apart?
+ */
+static bool knows_this_process(const VsmPagemap *pagemap, bool read)
 {
     guint8 *memory =
         mmap(NULL, PROBE_PAGES * VSM_PAGE_BYTES, PROT_READ | PROT_WRITE,
@@ -39,8 +101,12 @@ static bool knows_this_process(const VsmPagemap *pagemap)
         right = false;
     }
     for (guint i = 0; right && i < PROBE_PAGES; i++) {
+        volatile guint8 *page = memory + i * VSM_PAGE_BYTES;
+
         if (written >> i & 1) {
-            *(volatile guint8 *)(memory + i * VSM_PAGE_BYTES) = 1;
+            *page = 1;
+        } else if (read) {
+            (void)*page;
         }
     }
     if (right) {
@@ -70,12 +136,15 @@ VsmPagemap *vsm_pagemap_new(int fd)
     if (fd < 0) {
         return NULL;
     }
-    pagemap = g_new(VsmPagemap, 1);
+    pagemap = g_new0(VsmPagemap, 1);
     pagemap->fd = fd;
     if (sysconf(_SC_PAGESIZE) != VSM_PAGE_BYTES || !is_kernels_own(fd) ||
-        !knows_this_process(pagemap)) {
+        !knows_this_process(pagemap, false)) {
         return NULL;
     }
+    pagemap->scans = true;
+    pagemap->scans =
+        knows_this_process(pagemap, true) && knows_this_process(pagemap, false);
     return g_steal_pointer(&pagemap);
 }
 
@@ -99,6 +168,7 @@ void vsm_pagemap_untouched(const VsmPagemap *pagemap,
     g_assert(n_pages <= VSM_PAGEMAP_PAGES_MAX);
     memset(ret, 0, n_pages * sizeof(ret[0]));
     if (!pagemap || (guintptr)host % VSM_PAGE_BYTES ||
+        (pagemap->scans && scan(pagemap, host, n_pages, ret)) ||
         pread(pagemap->fd, words, bytes, at) != (gssize)bytes) {
         return;
     }

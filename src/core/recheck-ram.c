@@ -18,6 +18,7 @@
 #define TAG_PAGES 16
 #define TASK_TAGS 64 /* 4 MiB */
 #define TASK_PAGES 1024 /* 4 MiB; a multiple of 64 */
+G_STATIC_ASSERT(TASK_PAGES <= VSM_PAGEMAP_PAGES_MAX);
 
 static bool tag_run(VsmRecheck *recheck,
                     VsmGmac *gmac,
@@ -144,28 +145,57 @@ static bool run_tags(gpointer data, VsmHasher *hasher, GError **error)
     return ok;
 }
 
-/* Pages that the stream has no body of. */
+/* Whether all pages of the part without a body are zero. */
+static bool is_rest_zero(const Comparing *comparing,
+                         const Part *part,
+                         guint64 end,
+                         guint64 *ret_pages)
+{
+    const guint64 *known = comparing->known[part->block];
+    const VsmRamBlock *block = &comparing->blocks[part->block];
+    bool untouched[TASK_PAGES], asked = false;
+
+    for (guint64 page = part->first; page < end; page++) {
+        const guint8 *host = block->host + page * VSM_PAGE_BYTES;
+
+        if (known[page / 64] == G_MAXUINT64) {
+            page |= 63;
+            continue;
+        }
+        if (known[page / 64] >> (page % 64) & 1) {
+            continue;
+        }
+        if (!asked) {
+            vsm_pagemap_untouched(block->pagemap,
+                                  block->host + part->first * VSM_PAGE_BYTES,
+                                  end - part->first, untouched);
+            asked = true;
+        }
+        (*ret_pages)++;
+        if (!untouched[page - part->first] &&
+            !vsm_is_zero(host, VSM_PAGE_BYTES)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * Pages that the stream has no body of.  Those that nobody wrote are not read:
+ * after a load most of them have the kernel's page of zeros in their place.
+ */
 static bool run_zero(gpointer data, VsmHasher *hasher, GError **error)
 {
     g_autofree Part *part = data;
     Comparing *comparing = part->comparing;
-    const guint64 *known = comparing->known[part->block];
-    const guint8 *host = comparing->blocks[part->block].host;
     guint64 pages = comparing->geometry->blocks[part->block].pages;
-    guint64 end = MIN(part->first + TASK_PAGES, pages);
     guint64 n = 0;
 
     (void)hasher, (void)error;
-    for (guint64 page = part->first; page < end && !stopped(comparing);
-         page++) {
-        if (page % 64 == 0 && known[page / 64] == G_MAXUINT64) {
-            page += 63;
-        } else if (!(known[page / 64] >> (page % 64) & 1)) {
-            n++;
-            if (!vsm_is_zero(host + page * VSM_PAGE_BYTES, VSM_PAGE_BYTES)) {
-                set_differs(comparing);
-            }
-        }
+    if (!stopped(comparing) &&
+        !is_rest_zero(comparing, part, MIN(part->first + TASK_PAGES, pages),
+                      &n)) {
+        set_differs(comparing);
     }
     vsm_pool_count_hashed(comparing->recheck->pool, n * VSM_PAGE_BYTES);
     return true;
