@@ -144,8 +144,9 @@ def _run(options, raw_tool):
         results["runtime"] = runtime.measure(results["main-mib"],
                                              options.rounds)
         _write(options.out, results, bench)
-    results["host"]["load-at-end"] = os.getloadavg()[0]
-    results["host"]["minutes"] = round((time.monotonic() - BEGIN) / 60, 1)
+    if not options.only:
+        results["host"]["load-at-end"] = os.getloadavg()[0]
+        results["host"]["minutes"] = round((time.monotonic() - BEGIN) / 60, 1)
     results["raw"] = bench.raw
     return results
 

@@ -44,7 +44,7 @@ void vsm_pagemap_free(VsmPagemap *pagemap);
  * @ret: (out caller-allocates) (array length=n_pages): true for a page that was
  *       not written since it was mapped or last given back to the kernel, nor
  *       swapped out.  One that was read has the kernel's page of zeros in its
- *       place; Linux tells since 6.7, and since 6.17 for huge pages
+ *       place: Linux tells since 6.7, of huge pages only later
  *
  * Such a page reads as zeros, and reading it would give it memory, or tables.
  * It stays so until somebody writes to it: the caller has stopped whoever

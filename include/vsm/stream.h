@@ -59,8 +59,10 @@ bool vsm_stream_section_end(VsmStream *stream, guint64 offset, GError **error);
 
 /**
  * vsm_stream_feed:
- * @next: the next bytes of the stream, any length; borrowed, a reference is
- *        held until they are hashed: they must not change meanwhile
+ * @next: the next bytes of the stream, any length; before a load a whole chunk,
+ *        VSM_CHUNK_BYTES but for the last one: pass 2 refuses what came in
+ *        other parts.  Borrowed, a reference is held until they are hashed:
+ *        they must not change meanwhile
  *        (the last reference may be dropped in a pool thread: its free function
  *        must allow that)
  *
@@ -84,8 +86,9 @@ bool vsm_stream_finish(VsmStream *stream, GError **error);
  *
  * Pass 2: true only if @bytes are those of pass 1, which remembered a GMAC tag
  * (NIST SP 800-38D) of each chunk under a key that lives in this process only.
+ * That they were equal to what was sealed is vsm_stream_finish()'s answer.
  * Errors: VSM_ERROR_TAMPERED with the chunk's offset, VSM_ERROR_INVALID for a
- * chunk that pass 1 did not see.
+ * chunk that pass 1 was not fed as a whole.
  */
 bool vsm_recheck_check(VsmRecheck *recheck,
                        guint64 chunk,
@@ -97,7 +100,7 @@ bool vsm_recheck_check(VsmRecheck *recheck,
  *
  * The same in two steps, so that chunks are checked while the ones before are
  * parsed: begins to check @bytes, of which a reference is held.  Errors:
- * VSM_ERROR_INVALID for a chunk that pass 1 did not see.
+ * VSM_ERROR_INVALID for a chunk that pass 1 was not fed as a whole.
  */
 bool vsm_recheck_begin(VsmRecheck *recheck,
                        guint64 chunk,

@@ -45,7 +45,7 @@ struct _VsmPagemap {
     bool scans; /* the kernel tells its page of zeros from others */
 };
 
-/* One region at least begins with each other page. */
+/* At most each second page begins one. */
 #define REGIONS_MAX (VSM_PAGEMAP_PAGES_MAX / 2 + 1)
 
 /* false: the kernel did not answer for all of it. */
@@ -62,8 +62,7 @@ scan(const VsmPagemap *pagemap, const guint8 *host, guint n_pages, bool *ret)
                    .vec_len = REGIONS_MAX,
                    .category_inverted = SCAN_ZERO_PAGE,
                    .category_mask = SCAN_ZERO_PAGE,
-                   .category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
-                   .return_mask = SCAN_PRESENT};
+                   .category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED};
     int n = ioctl(pagemap->fd, SCAN, &arg);
 
     if (n < 0 || n > REGIONS_MAX || arg.walk_end != arg.end) {

@@ -131,6 +131,7 @@ bool vsm_map_add(
                     "map: offset %" G_GUINT64_FORMAT " is too far", offset);
         return false;
     }
+    g_assert(n == 0 || map->last.pages); /* as in vsm_map_append() */
     if (n) {
         if (offset < last_offset(&map->last) + VSM_PAGE_BYTES) {
             g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,

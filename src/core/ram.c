@@ -45,8 +45,8 @@ static bool is_zero_leaf(const VsmDigest *leaf)
 }
 
 /*
- * Leaves of the pages from @first on; absent ones and those that nobody ever
- * touched are never read, other zero ones read once.
+ * Leaves of the pages from @first on; absent ones and those that nobody
+ * ever wrote are never read, other zero ones read once.
  */
 static bool hash_pages(const Part *part,
                        guint n,

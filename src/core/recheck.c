@@ -231,17 +231,6 @@ bool vsm_tagging_end(VsmTagging *tagging, GError **error)
     return true;
 }
 
-bool vsm_recheck_add(VsmRecheck *recheck,
-                     guint64 chunk,
-                     GBytes *bytes,
-                     GError **error)
-{
-    g_autoptr(VsmTagging) tagging =
-        vsm_tagging_new(recheck, chunk, bytes, error);
-
-    return tagging && vsm_tagging_end(tagging, error);
-}
-
 /* A failure is the check's own: the group goes on. */
 static bool run_check(gpointer data, VsmHasher *hasher, GError **error)
 {
@@ -278,7 +267,7 @@ bool vsm_recheck_begin(VsmRecheck *recheck,
         pthread_mutex_unlock(&recheck->lock);
     }
     if (!tagged) {
-        return misuse(chunk, "was not verified before", error);
+        return misuse(chunk, "was not fed to pass 1 as a whole", error);
     }
     check = g_new0(Check, 1);
     check->recheck = recheck;

@@ -9,34 +9,29 @@
 #include "core/ram.h"
 #include <vsm/stream.h>
 
-/* For a stream of this length; tags are made on @pool: LIMIT, CRYPTO. */
+/* For a stream of this length; pass 2 compares on @pool.  LIMIT, CRYPTO. */
 VsmRecheck *
 vsm_recheck_new(VsmPool *pool, guint64 stream_bytes, GError **error);
 void vsm_recheck_free(VsmRecheck *recheck); /* wipes key and tags */
 
 /**
- * vsm_recheck_add:
+ * vsm_tagging_new:
  * @chunk: index of the chunk, each once; VSM_CHUNK_BYTES long but the last
  *
- * Pass 1: makes and remembers the tag of a chunk.  Any thread: INVALID, CRYPTO.
- */
-bool vsm_recheck_add(VsmRecheck *recheck,
-                     guint64 chunk,
-                     GBytes *bytes,
-                     GError **error);
-
-/*
- * The same in parts, each made while it is in the CPU's cache.  One thread.
- * @end: in the chunk, behind what is to be tagged now; elsewhere, or before
- * what is tagged already: nothing to do.
+ * Pass 1: makes the tag of a chunk, in parts, each while it is in the CPU's
+ * cache, and vsm_tagging_end() remembers it.  One that is freed before leaves
+ * the chunk without a tag.  One thread.  INVALID, CRYPTO.
  */
 typedef struct _VsmTagging VsmTagging;
 VsmTagging *vsm_tagging_new(VsmRecheck *recheck,
                             guint64 chunk,
                             GBytes *bytes,
                             GError **error);
+
+/* @end: in the chunk, behind what is to be tagged now; elsewhere, or before
+ * what is tagged already: nothing to do. */
 bool vsm_tagging_up_to(VsmTagging *tagging, const void *end, GError **error);
-bool vsm_tagging_end(VsmTagging *tagging, GError **error);
+bool vsm_tagging_end(VsmTagging *tagging, GError **error); /* and the rest */
 void vsm_tagging_free(VsmTagging *tagging);
 
 /* A page body of the stream. */

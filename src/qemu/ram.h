@@ -47,7 +47,7 @@ bool vsm_ram_find(VsmRam *ram,
  * vsm_ram_untouched:
  * @host: address of a page
  *
- * Whether nobody has touched that page since it was mapped, so that it holds
+ * Whether nobody has written to that page since it was mapped, so that it holds
  * zeros.  What is known of its neighbours is kept until they are asked for, so
  * nobody touches RAM meanwhile; who asks again is told to read it.
  */

@@ -150,7 +150,7 @@ static void look_at(Census *census, const guint8 *page, guint64 address)
     g_mutex_unlock(&census->lock);
 }
 
-/* A page that nobody touched is zero, no root, and is left alone. */
+/* A page that nobody wrote is zero, no root, and is left alone. */
 static bool run_slice(gpointer data, VsmHasher *hasher, GError **error)
 {
     g_autofree Slice *slice = data;

@@ -3,11 +3,18 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <vsm/pagemap.h>
 
@@ -109,10 +116,11 @@ static bool knows_its_zero_page(void)
     return major > 6 || (major == 6 && minor >= 7);
 }
 
-static void test_untouched_pages_are_told_apart(void)
+/* @read: also those that were only read */
+static void tells_apart(bool read)
 {
     Memory memory = memory_new();
-    bool untouched[VSM_PAGEMAP_PAGES_MAX], read = knows_its_zero_page();
+    bool untouched[VSM_PAGEMAP_PAGES_MAX];
 
     for (guint first = 0; first < PAGES; first += VSM_PAGEMAP_PAGES_MAX) {
         guint n = MIN(PAGES - first, VSM_PAGEMAP_PAGES_MAX);
@@ -128,6 +136,45 @@ static void test_untouched_pages_are_told_apart(void)
         }
     }
     memory_clear(&memory);
+}
+
+static void test_untouched_pages_are_told_apart(void)
+{
+    tells_apart(knows_its_zero_page());
+}
+
+/* From here on the kernel answers as one before 6.7 does. */
+static void forget_the_scan(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                 offsetof(struct seccomp_data, args[1])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (guint)_IOWR('f', 16, guint64[12]),
+                 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOTTY),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog filter = {G_N_ELEMENTS(code), code};
+
+    g_assert_cmpint(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), ==, 0);
+    g_assert_cmpint(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), ==, 0);
+}
+
+/* A process of its own, since a filter stays. */
+static void test_older_kernel_tells_what_was_never_read(void)
+{
+    pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        forget_the_scan();
+        tells_apart(false);
+        _exit(0);
+    }
+    g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+    g_assert_cmpint(status, ==, 0);
 }
 
 static void knows_nothing(const VsmPagemap *pagemap, const void *host)
@@ -268,6 +315,8 @@ int main(int argc, char **argv)
     scope_pool = vsm_pool_new(2, VSM_HASH_BACKEND_AUTO, NULL);
     g_test_add_func("/pagemap/untouched-pages-are-told-apart",
                     test_untouched_pages_are_told_apart);
+    g_test_add_func("/pagemap/older-kernel-tells-what-was-never-read",
+                    test_older_kernel_tells_what_was_never_read);
     g_test_add_func("/pagemap/where-nothing-is-known-nothing-is-untouched",
                     test_where_nothing_is_known_nothing_is_untouched);
     g_test_add_func("/pagemap/measuring-leaves-untouched-pages-alone",

@@ -172,11 +172,11 @@ static void test_no_changed_page_is_told_equal(void)
     for (guint i = 0; i < FAKE_BLOCKS; i++) {
         loaded->fake->blocks[i].pagemap = pagemap;
     }
-    check_each_page(loaded); /* untouched ones are not read */
+    check_each_page(loaded);
     for (guint i = 0; i < FAKE_BLOCKS; i++) {
         loaded->fake->blocks[i].pagemap = NULL;
     }
-    check_each_page(loaded); /* all are */
+    check_each_page(loaded); /* all are read */
 }
 
 /* The same bytes at each other's place are other RAM. */
@@ -281,6 +281,78 @@ static void test_what_came_in_parts_is_not_let_through(void)
     g_assert_error(error, VSM_ERROR, VSM_ERROR_INVALID);
 }
 
+/* Whatever its parts, a chunk has one tag; an end elsewhere is none. */
+static void test_tags_in_parts_are_those_of_the_whole(void)
+{
+    g_autoptr(Loaded) loaded =
+        load(VSM_HASH_BACKEND_AUTO, 2, fake_stream_new_once(7, 900), 70000);
+
+    for (guint64 i = 0; i < 3; i++) {
+        g_autoptr(GBytes) bytes = chunk_of(loaded, i, -1);
+        g_autoptr(GBytes) bad = chunk_of(loaded, i, 333333 * (i + 1));
+        g_autoptr(VsmTagging) tagging =
+            vsm_tagging_new(loaded->recheck, i, bytes, NULL);
+        gsize size;
+        const guint8 *data = g_bytes_get_data(bytes, &size);
+
+        g_assert_nonnull(tagging);
+        for (guint j = 0; j < 300; j++) {
+            const guint8 *end =
+                j % 10 ? data + g_test_rand_int_range(0, size / 50) * j / 6
+                       : g_bytes_get_data(bad, NULL);
+
+            g_assert_true(vsm_tagging_up_to(tagging, end, NULL));
+        }
+        g_assert_true(vsm_tagging_end(tagging, NULL));
+        g_assert_true(vsm_recheck_check(loaded->recheck, i, bytes, NULL));
+        g_assert_false(vsm_recheck_check(loaded->recheck, i, bad, NULL));
+    }
+}
+
+static void test_chunk_without_its_whole_tag_is_not_let_through(void)
+{
+    g_autoptr(Loaded) loaded =
+        load(VSM_HASH_BACKEND_AUTO, 2, fake_stream_new_once(7, 900), 70000);
+    g_autoptr(GBytes) bytes = chunk_of(loaded, 1, -1);
+    VsmTagging *tagging = vsm_tagging_new(loaded->recheck, 1, bytes, NULL);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(vsm_tagging_up_to(
+        tagging, (const guint8 *)g_bytes_get_data(bytes, NULL) + 5000, NULL));
+    vsm_tagging_free(tagging);
+    g_assert_false(vsm_recheck_check(loaded->recheck, 1, bytes, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_INVALID);
+}
+
+/* A page in the middle of a chunk, behind some that are tagged already. */
+static void test_chunk_that_differs_has_no_tag(void)
+{
+    g_autoptr(Loaded) loaded =
+        load(VSM_HASH_BACKEND_AUTO, 2, fake_stream_new_once(7, 900), 70000);
+    g_autoptr(VsmStream) stream =
+        vsm_stream_new_verify(loaded->pool, loaded->stored, false);
+    g_autoptr(VsmRecheck) recheck =
+        vsm_recheck_new(loaded->pool, loaded->fake->bytes->len, NULL);
+    guint64 chunks = loaded->fake->bytes->len / VSM_CHUNK_BYTES + 1;
+
+    vsm_stream_set_recheck(stream, recheck);
+    for (guint64 i = 0; i < chunks; i++) {
+        g_autoptr(GBytes) bytes = chunk_of(loaded, i, i == 1 ? 600000 : -1);
+
+        vsm_stream_feed(stream, bytes, NULL); /* may tell, sooner or later */
+    }
+    g_assert_false(vsm_stream_finish(stream, NULL));
+    for (guint64 i = 0; i < 2; i++) {
+        g_autoptr(GBytes) bytes = chunk_of(loaded, i, i == 1 ? 600000 : -1);
+        g_autoptr(GError) error = NULL;
+
+        g_assert_true(vsm_recheck_check(recheck, i, bytes, &error) == (i == 0));
+        if (i == 1) {
+            g_assert_error(error, VSM_ERROR, VSM_ERROR_INVALID);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -300,5 +372,11 @@ int main(int argc, char **argv)
                     test_the_stream_remembers_each_chunk);
     g_test_add_func("/recheck/what-came-in-parts-is-not-let-through",
                     test_what_came_in_parts_is_not_let_through);
+    g_test_add_func("/recheck/tags-in-parts-are-those-of-the-whole",
+                    test_tags_in_parts_are_those_of_the_whole);
+    g_test_add_func("/recheck/chunk-without-its-whole-tag-is-not-let-through",
+                    test_chunk_without_its_whole_tag_is_not_let_through);
+    g_test_add_func("/recheck/chunk-that-differs-has-no-tag",
+                    test_chunk_that_differs_has_no_tag);
     return g_test_run();
 }

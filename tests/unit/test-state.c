@@ -314,6 +314,15 @@ static GBytes *chunk(guint8 fill, gsize bytes)
     return g_bytes_new_take(data, bytes);
 }
 
+static bool
+add_chunk(VsmRecheck *recheck, guint64 index, GBytes *bytes, GError **error)
+{
+    g_autoptr(VsmTagging) tagging =
+        vsm_tagging_new(recheck, index, bytes, error);
+
+    return tagging && vsm_tagging_end(tagging, error);
+}
+
 static void test_recheck_refuses_what_changed_between_the_passes(void)
 {
     g_autoptr(VsmPool) pool = vsm_pool_new(2, VSM_HASH_BACKEND_AUTO, NULL);
@@ -325,8 +334,8 @@ static void test_recheck_refuses_what_changed_between_the_passes(void)
     g_autoptr(GError) error = NULL;
     guint8 *data = (guint8 *)g_bytes_get_data(whole, NULL);
 
-    g_assert_true(vsm_recheck_add(recheck, 0, whole, NULL));
-    g_assert_true(vsm_recheck_add(recheck, 2, last, NULL));
+    g_assert_true(add_chunk(recheck, 0, whole, NULL));
+    g_assert_true(add_chunk(recheck, 2, last, NULL));
     g_assert_true(vsm_recheck_check(recheck, 0, whole, NULL));
     g_assert_true(vsm_recheck_check(recheck, 2, last, NULL));
     g_assert_true(vsm_recheck_check(recheck, 0, whole, NULL));
@@ -353,13 +362,13 @@ static void test_recheck_knows_its_chunks(void)
 
     g_assert_false(vsm_recheck_check(recheck, 0, whole, &error));
     g_assert_error(error, VSM_ERROR, VSM_ERROR_INVALID); /* not seen */
-    g_assert_true(vsm_recheck_add(recheck, 0, whole, NULL));
-    g_assert_false(vsm_recheck_add(recheck, 0, whole, NULL)); /* twice */
-    g_assert_false(vsm_recheck_add(recheck, 1, last, NULL)); /* too short */
-    g_assert_false(vsm_recheck_add(recheck, 2, whole, NULL)); /* too long */
-    g_assert_false(vsm_recheck_add(recheck, 3, last, NULL)); /* no such one */
+    g_assert_true(add_chunk(recheck, 0, whole, NULL));
+    g_assert_false(add_chunk(recheck, 0, whole, NULL)); /* twice */
+    g_assert_false(add_chunk(recheck, 1, last, NULL)); /* too short */
+    g_assert_false(add_chunk(recheck, 2, whole, NULL)); /* too long */
+    g_assert_false(add_chunk(recheck, 3, last, NULL)); /* no such one */
     /* Equal bytes at another place are other bytes. */
-    g_assert_true(vsm_recheck_add(recheck, 1, whole, NULL));
+    g_assert_true(add_chunk(recheck, 1, whole, NULL));
     g_assert_false(vsm_recheck_check(recheck, G_MAXUINT64, whole, NULL));
 }
 
@@ -376,7 +385,7 @@ static void test_recheck_answers_in_the_order_of_its_questions(void)
         g_autoptr(GError) error = NULL;
 
         for (guint i = 0; i < 50; i++) {
-            g_assert_true(vsm_recheck_add(recheck, i, good, NULL));
+            g_assert_true(add_chunk(recheck, i, good, NULL));
         }
         for (guint i = 0; i < 50; i++) {
             g_assert_true(
