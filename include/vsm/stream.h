@@ -81,6 +81,15 @@ bool vsm_stream_feed(VsmStream *stream, GBytes *next, GError **error);
 bool vsm_stream_finish(VsmStream *stream, GError **error);
 
 /**
+ * vsm_recheck_complete:
+ *
+ * To be asked after vsm_stream_finish(), while VM and disks are as they were:
+ * true if pass 2 will know each chunk; VSM_ERROR_INVALID if one was not fed as
+ * a whole.
+ */
+bool vsm_recheck_complete(VsmRecheck *recheck, GError **error);
+
+/**
  * vsm_recheck_check:
  * @chunk: index of the chunk; VSM_CHUNK_BYTES long but the last
  *

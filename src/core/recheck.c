@@ -253,6 +253,19 @@ static bool run_check(gpointer data, VsmHasher *hasher, GError **error)
     return true;
 }
 
+bool vsm_recheck_complete(VsmRecheck *recheck, GError **error)
+{
+    guint64 chunk = 0;
+
+    pthread_mutex_lock(&recheck->lock);
+    while (chunk < recheck->chunks && recheck->tagged[chunk] == VSM_TAGGED) {
+        chunk++;
+    }
+    pthread_mutex_unlock(&recheck->lock);
+    return chunk == recheck->chunks ||
+           misuse(chunk, "was not fed to pass 1 as a whole", error);
+}
+
 bool vsm_recheck_begin(VsmRecheck *recheck,
                        guint64 chunk,
                        GBytes *bytes,

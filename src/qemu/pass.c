@@ -25,7 +25,10 @@
 
 static bool finish_worker(void *opaque, GError **error)
 {
-    return vsm_stream_finish(vsm_check_stream(opaque), error);
+    VsmRecheck *recheck = vsm_check_recheck(opaque);
+
+    return vsm_stream_finish(vsm_check_stream(opaque), error) &&
+           (!recheck || vsm_recheck_complete(recheck, error));
 }
 
 /* Begins to hash the chunk; it waits for nothing but a worker's next task.  */

@@ -259,6 +259,7 @@ static void test_the_stream_remembers_each_chunk(void)
     guint64 chunks = loaded->fake->bytes->len / VSM_CHUNK_BYTES + 1;
 
     g_assert_cmpuint(chunks, >, 2);
+    g_assert_true(vsm_recheck_complete(loaded->recheck, NULL));
     for (guint64 i = 0; i < chunks; i++) {
         g_autoptr(GBytes) good = chunk_of(loaded, i, -1);
         g_autoptr(GBytes) bad = chunk_of(loaded, i, 77777 * (i + 1));
@@ -278,6 +279,9 @@ static void test_what_came_in_parts_is_not_let_through(void)
     g_autoptr(GError) error = NULL;
 
     g_assert_false(vsm_recheck_check(loaded->recheck, 1, good, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_INVALID);
+    g_clear_error(&error);
+    g_assert_false(vsm_recheck_complete(loaded->recheck, &error));
     g_assert_error(error, VSM_ERROR, VSM_ERROR_INVALID);
 }
 
