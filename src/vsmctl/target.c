@@ -69,13 +69,14 @@ bool target_approve_begin(Target *target,
                           GBytes **ret_request,
                           GError **error)
 {
-    GVariant *list =
-        states ? states
-               : g_variant_new_array(G_VARIANT_TYPE("(suay)"), NULL, 0);
+    GVariant *list = states;
 
     if (target->host) {
         return vsm_host_approve_begin(target->host, states, keep, ret_request,
                                       error);
+    }
+    if (!list) {
+        list = g_variant_new_array(G_VARIANT_TYPE("(suay)"), NULL, 0);
     }
     return ask_bytes(VSM_ADMIN_POLICY_APPROVE,
                      g_variant_new("(@a(suay)u)", list, keep), ret_request,
