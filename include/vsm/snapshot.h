@@ -104,8 +104,8 @@ VsmCheck *vsm_check_begin(VsmAttester *attester,
 
 const VsmRecord *vsm_check_record(VsmCheck *check); /* borrowed */
 VsmStream *vsm_check_stream(VsmCheck *check); /* pass 1; borrowed */
-VsmRecheck *
-vsm_check_recheck(VsmCheck *check); /* of a load, or NULL; borrowed */
+/* Borrowed; NULL unless the check is a load's. */
+VsmRecheck *vsm_check_recheck(VsmCheck *check);
 
 /**
  * vsm_check_ram:

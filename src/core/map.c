@@ -14,12 +14,6 @@ struct _VsmMap {
     guint8 *data; /* runs as stored */
     gsize bytes, room;
     guint64 bodies;
-    /*
-     * The last run while pages are added.  Read back from @data as a whole,
-     * just after parts of it were written, it would wait for all writes before
-     * it, which are a page's copy to the stream: half a microsecond.
-     */
-    VsmRun last;
 };
 
 VsmMap *vsm_map_new(void)
@@ -79,17 +73,6 @@ static void store_run(VsmMap *map, guint32 index, VsmRun run)
     memcpy(map->data + (gsize)index * VSM_RUN_BYTES, &run, sizeof(run));
 }
 
-/* What extends() changes in a run. */
-static void store_length(VsmMap *map, guint32 index, const VsmRun *run)
-{
-    guint8 *stored = map->data + (gsize)index * VSM_RUN_BYTES;
-    guint32 pages = GUINT32_TO_LE(run->pages);
-    guint32 stride = GUINT32_TO_LE(run->stride);
-
-    memcpy(stored + offsetof(VsmRun, pages), &pages, sizeof(pages));
-    memcpy(stored + offsetof(VsmRun, stride), &stride, sizeof(stride));
-}
-
 guint32 vsm_map_runs(const VsmMap *map)
 {
     return map->bytes / VSM_RUN_BYTES;
@@ -131,18 +114,19 @@ bool vsm_map_add(
                     "map: offset %" G_GUINT64_FORMAT " is too far", offset);
         return false;
     }
-    g_assert(n == 0 || map->last.pages); /* as in vsm_map_append() */
     if (n) {
-        if (offset < last_offset(&map->last) + VSM_PAGE_BYTES) {
+        VsmRun last = vsm_map_run(map, n - 1);
+
+        if (offset < last_offset(&last) + VSM_PAGE_BYTES) {
             g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
                         "map: the page at %" G_GUINT64_FORMAT
                         " lies before the end of the one before",
                         offset);
             return false;
         }
-        if (extends(&map->last, offset, block, page)) {
-            map->last.pages++;
-            store_length(map, n - 1, &map->last);
+        if (extends(&last, offset, block, page)) {
+            last.pages++;
+            store_run(map, n - 1, last);
             map->bodies++;
             return true;
         }
@@ -151,8 +135,7 @@ bool vsm_map_add(
         return false;
     }
     map->bytes += VSM_RUN_BYTES;
-    map->last = (VsmRun){offset, block, page, 1, VSM_PAGE_BYTES};
-    store_run(map, n, map->last);
+    store_run(map, n, (VsmRun){offset, block, page, 1, VSM_PAGE_BYTES});
     map->bodies++;
     return true;
 }
@@ -162,7 +145,6 @@ bool vsm_map_append(VsmMap *map, GBytes *bytes, GError **error)
     gsize size;
     const void *data = g_bytes_get_data(bytes, &size);
 
-    g_assert(map->last.pages == 0); /* stored or being made, not both */
     if (!reserve(map, size, error)) {
         return false;
     }

@@ -6,6 +6,8 @@
  */
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <vsm/error.h>
 #include <vsm/pagemap.h>
 
@@ -177,6 +179,52 @@ static void test_no_changed_page_is_told_equal(void)
         loaded->fake->blocks[i].pagemap = NULL;
     }
     check_each_page(loaded); /* all are read */
+}
+
+/* Pages of a block that nobody read or wrote, from the kernel's own words. */
+static guint count_left_alone(const VsmRamBlock *block)
+{
+    int map = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    guint count = 0;
+
+    for (guint64 page = 0; page < block->bytes / VSM_PAGE_BYTES; page++) {
+        off_t at =
+            ((guintptr)block->host / VSM_PAGE_BYTES + page) * sizeof(guint64);
+        guint64 word;
+
+        g_assert_cmpint(pread(map, &word, sizeof(word), at), ==, sizeof(word));
+        count += !(word >> 62); /* neither present nor swapped out */
+    }
+    close(map);
+    return count;
+}
+
+/* A page without a body is not given memory to see that it is zero. */
+static void test_untouched_pages_are_left_alone(void)
+{
+    g_autoptr(Loaded) loaded =
+        load(VSM_HASH_BACKEND_AUTO, 2, fake_stream_new_once(5, 300), 0);
+    g_autoptr(VsmPagemap) pagemap =
+        vsm_pagemap_new(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+    VsmRamBlock *block = &loaded->fake->blocks[0];
+    guint zero = 0;
+
+    for (guint64 page = 0; page < block->bytes / VSM_PAGE_BYTES; page++) {
+        guint8 *host = (guint8 *)block->host + page * VSM_PAGE_BYTES;
+
+        if (vsm_is_zero(host, VSM_PAGE_BYTES)) {
+            g_assert_cmpint(madvise(host, VSM_PAGE_BYTES, MADV_DONTNEED), ==,
+                            0);
+            zero++;
+        }
+    }
+    g_assert_cmpuint(zero, >, 10);
+    block->pagemap = pagemap;
+    g_assert_true(is_equal(loaded, NULL));
+    g_assert_cmpuint(count_left_alone(block), ==, zero);
+    block->pagemap = NULL;
+    g_assert_true(is_equal(loaded, NULL));
+    g_assert_cmpuint(count_left_alone(block), ==, 0);
 }
 
 /* The same bytes at each other's place are other RAM. */
@@ -364,6 +412,8 @@ int main(int argc, char **argv)
                     test_tags_and_hashing_give_the_same_manifest);
     g_test_add_func("/recheck/no-changed-page-is-told-equal",
                     test_no_changed_page_is_told_equal);
+    g_test_add_func("/recheck/untouched-pages-are-left-alone",
+                    test_untouched_pages_are_left_alone);
     g_test_add_func("/recheck/exchanged-pages-are-not-told-equal",
                     test_exchanged_pages_are_not_told_equal);
     g_test_add_func("/recheck/tags-do-not-tell-of-pages-sent-twice",
