@@ -9,7 +9,10 @@
 #include "block/thread-pool.h"
 #include "qapi/error.h"
 #include "qemu/main-loop.h"
+#include "qemu/timer.h"
 #include "call.h"
+
+#define QUERY_MS 10000 /* that other monitors may wait for an answer */
 
 typedef struct Call {
     VsmManager *m;
@@ -81,11 +84,38 @@ bool vsm_call(VsmManager *m, VsmCall *fn, void *opaque, Error **errp)
     return call_run(&call, &m->op.code, errp);
 }
 
-bool vsm_query(VsmManager *m, VsmCall *fn, void *opaque, Error **errp)
+static void too_late(void *opaque)
+{
+    g_cancellable_cancel(opaque);
+}
+
+bool vsm_query(VsmManager *m,
+               VsmCall *fn,
+               void *opaque,
+               GCancellable *cancel,
+               Error **errp)
 {
     Call call = {.m = m, .fn = fn, .opaque = opaque, .attester = true};
+    QEMUTimer *timer = NULL;
+    Error *err = NULL;
+    bool ok;
 
-    return call_run(&call, NULL, errp);
+    if (qemu_in_coroutine()) {
+        timer = timer_new_ms(QEMU_CLOCK_REALTIME, too_late, cancel);
+        timer_mod(timer, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + QUERY_MS);
+    }
+    ok = call_run(&call, NULL, &err);
+    timer_free(timer);
+    if (!ok && g_cancellable_is_cancelled(cancel)) {
+        error_free(err);
+        error_setg(errp,
+                   "The attester has not answered for %d s; its TPM is busy "
+                   "or hangs: try again, or see to the TPM",
+                   QUERY_MS / 1000);
+        return false;
+    }
+    error_propagate(errp, err);
+    return ok;
 }
 
 bool vsm_work(VsmManager *m, VsmCall *fn, void *opaque, Error **errp)

@@ -22,8 +22,19 @@ typedef bool VsmCall(void *opaque, GError **error);
  */
 bool vsm_call(VsmManager *m, VsmCall *call, void *opaque, Error **errp);
 
-/* The same for questions beside an operation: no code is remembered.  */
-bool vsm_query(VsmManager *m, VsmCall *call, void *opaque, Error **errp);
+/**
+ * vsm_query:
+ * @cancel: new; the attester's call waits on it
+ *
+ * The same for questions beside an operation: no code is remembered.  In a
+ * coroutine @cancel is cancelled when there is no answer after some seconds:
+ * all QMP monitors share one that runs their commands.
+ */
+bool vsm_query(VsmManager *m,
+               VsmCall *call,
+               void *opaque,
+               GCancellable *cancel,
+               Error **errp);
 
 /* The same without the attester: it may run beside such a call.  */
 bool vsm_work(VsmManager *m, VsmCall *call, void *opaque, Error **errp);

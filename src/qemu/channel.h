@@ -38,7 +38,10 @@ QIOChannel *vsm_save_channel_new(BlockDriverState *bs,
  * After the channel was closed: whether everything was written, flushed and
  * fed.
  */
-bool vsm_save_channel_finish(QIOChannel *ioc, uint64_t bytes, Error **errp);
+bool vsm_save_channel_finish(QIOChannel *ioc, uint64_t bytes, GError **error);
+
+/* The channel's own reason of its failure, or NULL; borrowed.  */
+const GError *vsm_save_channel_error(QIOChannel *ioc);
 
 /**
  * vsm_load_channel_new:

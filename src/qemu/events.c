@@ -19,6 +19,13 @@ void vsm_event_sealed(const VsmRecord *record)
                                         state, commit);
 }
 
+void vsm_event_progress(uint64_t done, uint64_t total)
+{
+    const VsmOp *op = &vsm_manager()->op;
+
+    qapi_event_send_vsm_progress(op->operation, op->asked, done, total);
+}
+
 void vsm_event_answer(VsmAnswer *answer)
 {
     trace_vsm_answer(answer->job_id, VsmOperation_str(answer->operation));

@@ -11,6 +11,9 @@
 
 void vsm_event_sealed(const VsmRecord *record);
 
+/* Of the operation under way, which is no job of ours; bytes.  */
+void vsm_event_progress(uint64_t done, uint64_t total);
+
 /* VSM_ATTESTED or VSM_ROLLED_BACK, by the answer's operation.  */
 void vsm_event_answer(VsmAnswer *answer);
 

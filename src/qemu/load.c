@@ -7,6 +7,7 @@
 #include "qemu/osdep.h"
 #include "block/snapshot-disks.h"
 #include "io/channel.h"
+#include "migration/misc.h"
 #include "qapi/error.h"
 #include "qemu/timer.h"
 #include "answers.h"
@@ -67,6 +68,20 @@ static bool any_entry(GPtrArray *disks)
     return false;
 }
 
+static bool entry_of_vmstate(const SnapshotRequest *request,
+                             const QEMUSnapshotInfo **ret)
+{
+    *ret = bdrv_snapshot_disks_entry(request->disks, request->vmstate_bs);
+    return *ret != NULL;
+}
+
+static bool has_vmstate(const SnapshotRequest *request)
+{
+    const QEMUSnapshotInfo *entry;
+
+    return entry_of_vmstate(request, &entry) && entry->vm_state_size;
+}
+
 /* The attester knows no such snapshot: stock QEMU's, or none at all.  */
 static bool
 begin_unsealed(VsmManager *m, const SnapshotRequest *request, Error **errp)
@@ -75,6 +90,14 @@ begin_unsealed(VsmManager *m, const SnapshotRequest *request, Error **errp)
         vsm_fail(m, VSM_ERROR_NOT_FOUND, errp,
                  "Snapshot '%s' does not exist; query-vsm-snapshots lists the "
                  "sealed ones",
+                 request->name);
+        return false;
+    }
+    if (!has_vmstate(request)) {
+        vsm_fail(m, VSM_ERROR_NOT_SEALED, errp,
+                 "Snapshot '%s' has disks alone and no VM state, as qemu-img "
+                 "makes it, so no VM can be loaded from it; end the VM and "
+                 "revert its disks with qemu-img snapshot -a",
                  request->name);
         return false;
     }
@@ -88,13 +111,6 @@ begin_unsealed(VsmManager *m, const SnapshotRequest *request, Error **errp)
     }
     m->load->unsealed = true;
     return true;
-}
-
-static bool entry_of_vmstate(const SnapshotRequest *request,
-                             const QEMUSnapshotInfo **ret)
-{
-    *ret = bdrv_snapshot_disks_entry(request->disks, request->vmstate_bs);
-    return *ret != NULL;
 }
 
 static bool resolve(VsmManager *m,
@@ -139,6 +155,18 @@ load_begin(VsmManager *m, const SnapshotRequest *request, Error **errp)
            vsm_pass(m, load->check, request->vmstate_bs, entry->id_str, errp);
 }
 
+/* QEMU itself would notice only once the whole stream was checked.  */
+static bool migration_allows(VsmManager *m, Error **errp)
+{
+    if (migration_is_running()) {
+        vsm_fail(m, VSM_ERROR_BUSY, errp,
+                 "A migration is running; load the snapshot after it, or end "
+                 "it with migrate_cancel");
+        return false;
+    }
+    return true;
+}
+
 bool vsm_load_begin(VsmManager *m, const SnapshotRequest *request, Error **errp)
 {
     const QEMUSnapshotInfo *entry;
@@ -146,14 +174,14 @@ bool vsm_load_begin(VsmManager *m, const SnapshotRequest *request, Error **errp)
 
     if (m->load && m->load->prepared && !m->load->begun) {
         m->load->begun = true;
-        return resolve(m, request, &entry, errp);
+        return migration_allows(m, errp) && resolve(m, request, &entry, errp);
     }
     if (!vsm_op_begin(m, VSM_STATE_LOAD, VSM_OPERATION_LOAD, request->name,
                       NULL, errp)) {
         return false;
     }
     m->load = g_new0(VsmLoad, 1);
-    if (!load_begin(m, request, &err)) {
+    if (!migration_allows(m, &err) || !load_begin(m, request, &err)) {
         load_done(m, err);
         error_propagate(errp, err);
         return false;
@@ -213,8 +241,7 @@ static bool verify_loaded(VsmManager *m, Error **errp)
         g_autofree char *first = vsm_first_finding(load->verdict);
 
         vsm_fail(m, VSM_ERROR_TAMPERED, errp,
-                 "The VM that was loaded from '%s' is not the sealed one "
-                 "(%s); it stays stopped",
+                 "The VM that was loaded from '%s' is not the sealed one (%s)",
                  record->tag, first);
         return false;
     }
@@ -245,6 +272,18 @@ static void loader_failed(VsmManager *m, int ret, bool known, Error **errp)
     }
 }
 
+void vsm_load_say_changed(Error **err)
+{
+    Error *whole = NULL;
+
+    error_setg(&whole,
+               "%s; VM and disks have changed already, and the VM stays "
+               "stopped: load a snapshot that is good, or start the VM again",
+               error_get_pretty(*err));
+    error_free(*err);
+    *err = whole;
+}
+
 bool vsm_load_end(VsmManager *m, bool changed, int ret, Error **errp)
 {
     Error *err = NULL;
@@ -256,10 +295,13 @@ bool vsm_load_end(VsmManager *m, bool changed, int ret, Error **errp)
     }
     if (ret < 0) {
         loader_failed(m, ret, !errp, &err);
-        if (errp && changed) {
-            error_propagate(errp, error_copy(err));
+    } else if (!m->load->unsealed) {
+        verify_loaded(m, &err);
+    }
+    if (err && changed) {
+        if (!m->load->prepared) {
+            vsm_load_say_changed(&err);
         }
-    } else if (!m->load->unsealed && !verify_loaded(m, &err)) {
         error_propagate(errp, error_copy(err));
     }
     m->hold = false;

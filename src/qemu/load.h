@@ -21,6 +21,9 @@ QIOChannel *vsm_load_wrap(VsmManager *m,
 bool vsm_load_parse(VsmManager *m, Error **errp);
 bool vsm_load_end(VsmManager *m, bool changed, int ret, Error **errp);
 
+/* Adds to @err, which is of a load that failed late, what that means.  */
+void vsm_load_say_changed(Error **err);
+
 /**
  * vsm_load_prepare:
  * @check: (transfer full): begun and passed by vsm_pass() with tags, with a

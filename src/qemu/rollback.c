@@ -87,6 +87,9 @@ static void rollback_load(void *opaque)
     vsm_load_prepare(r->m, g_steal_pointer(&r->check));
     r->ok = load_snapshot(tag, vmstate, true, devices, &r->err);
     r->verdict = vsm_load_take(r->m, &r->check, &r->changed);
+    if (!r->ok && r->changed) {
+        vsm_load_say_changed(&r->err);
+    }
     if (r->changed && r->job->runtime) {
         vsm_reaction_rolled_back(r->m);
     }

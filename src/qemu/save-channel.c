@@ -15,6 +15,8 @@
 #include "qemu/coroutine.h"
 #include "buffer.h"
 #include "channel.h"
+#include "disks.h"
+#include "progress.h"
 
 /*
  * Written back early, so that little is left for the flush at the end, when
@@ -30,10 +32,12 @@ struct VsmSaveChannel {
     VsmStream *stream;
     VsmBufferPool *buffers;
     VsmBuffer *filling;
+    VsmProgress progress;
     uint64_t offset; /* of the next byte */
     unsigned in_flight; /* coroutines */
+    char *disk; /* its name, for the error */
     int ret; /* of the first failed write or flush */
-    GError *error; /* of the first failed feed or unexpected iovec */
+    GError *error; /* the first: of a write, a flush, a feed, an iovec */
     bool closed;
 };
 
@@ -47,6 +51,22 @@ typedef struct Write {
     GBytes *bytes; /* NULL: flush */
     uint64_t offset;
 } Write;
+
+static void write_failed(VsmSaveChannel *channel, int ret)
+{
+    bool full = ret == -ENOSPC || ret == -EDQUOT;
+
+    if (channel->error) {
+        return;
+    }
+    channel->ret = ret;
+    g_set_error(&channel->error, VSM_ERROR,
+                full ? VSM_ERROR_NO_SPACE : VSM_ERROR_STORE,
+                "the VM state cannot be written to disk '%s': %s; %s",
+                channel->disk, strerror(-ret),
+                full ? "make room where its image lies, or delete snapshots"
+                     : "check the storage of its image");
+}
 
 static int coroutine_fn write_co(Write *write)
 {
@@ -69,8 +89,8 @@ static void coroutine_fn write_entry(void *opaque)
     VsmSaveChannel *channel = write->channel;
     int ret = write_co(write);
 
-    if (ret < 0 && !channel->ret) {
-        channel->ret = ret;
+    if (ret < 0) {
+        write_failed(channel, ret);
     }
     g_clear_pointer(&write->bytes, g_bytes_unref);
     g_free(write);
@@ -99,6 +119,7 @@ static void submit_chunk(VsmSaveChannel *channel)
     if (!channel->error) {
         vsm_stream_feed(channel->stream, bytes, &channel->error);
     }
+    vsm_progress_tell(&channel->progress);
     if (channel->offset % FLUSH_INTERVAL == 0) {
         start_write(channel, NULL, 0);
     }
@@ -146,6 +167,8 @@ static void announce(VsmSaveChannel *channel, const struct iovec *iov)
         }
         return;
     }
+    vsm_progress_page(&channel->progress, channel->ram, block,
+                      offset + iov->iov_len - VSM_PAGE_BYTES);
     for (size_t at = 0; at < iov->iov_len; at += VSM_PAGE_BYTES) {
         vsm_stream_page(channel->stream, channel->offset + at, block,
                         (offset + at) / VSM_PAGE_BYTES);
@@ -170,10 +193,6 @@ static ssize_t save_writev(QIOChannel *ioc,
     }
     if (channel->error) {
         error_setg(errp, "%s", channel->error->message);
-        return -1;
-    }
-    if (channel->ret < 0) {
-        error_setg_errno(errp, -channel->ret, "Cannot write the VM state");
         return -1;
     }
     return total;
@@ -212,13 +231,14 @@ static int save_close(QIOChannel *ioc, Error **errp)
     if (!channel->closed) {
         channel->closed = true;
         ret = bdrv_flush(channel->bs);
-        if (ret < 0 && !channel->ret) {
-            channel->ret = ret;
+        if (ret < 0) {
+            write_failed(channel, ret);
         }
     }
-    if (channel->ret < 0) {
-        error_setg_errno(errp, -channel->ret, "Cannot write the VM state");
-        return -1;
+    if (channel->error) {
+        error_setg(errp, "%s", channel->error->message);
+        /* QEMUFile drops @errp and takes what is returned for an errno.  */
+        return channel->ret ?: -EIO;
     }
     return 0;
 }
@@ -233,32 +253,35 @@ QIOChannel *vsm_save_channel_new(BlockDriverState *bs,
 
     bdrv_ref(bs);
     channel->bs = bs;
+    channel->disk = vsm_disk_name(bs);
     channel->ram = ram;
+    vsm_progress_begin(&channel->progress, ram);
     channel->stream = stream;
     channel->buffers = vsm_buffer_pool_new(bs, hashing);
     return QIO_CHANNEL(channel);
 }
 
-bool vsm_save_channel_finish(QIOChannel *ioc, uint64_t bytes, Error **errp)
+bool vsm_save_channel_finish(QIOChannel *ioc, uint64_t bytes, GError **error)
 {
     VsmSaveChannel *channel = VSM_SAVE_CHANNEL(ioc);
 
     if (channel->error) {
-        error_setg(errp, "%s", channel->error->message);
-        return false;
-    }
-    if (channel->ret < 0) {
-        error_setg_errno(errp, -channel->ret, "Cannot write the VM state");
+        g_propagate_error(error, g_error_copy(channel->error));
         return false;
     }
     if (!channel->closed || channel->offset != bytes) {
-        error_setg(errp,
-                   "The VM state is %" PRIu64 " bytes long, but %" PRIu64
-                   " were written",
-                   bytes, channel->offset);
+        g_set_error(error, VSM_ERROR, VSM_ERROR_STORE,
+                    "the VM state is %" PRIu64 " bytes long, but %" PRIu64
+                    " were written; make the snapshot again",
+                    bytes, channel->offset);
         return false;
     }
     return true;
+}
+
+const GError *vsm_save_channel_error(QIOChannel *ioc)
+{
+    return VSM_SAVE_CHANNEL(ioc)->error;
 }
 
 static void vsm_save_channel_init(Object *obj)
@@ -276,6 +299,7 @@ static void vsm_save_channel_finalize(Object *obj)
     g_clear_pointer(&channel->buffers, vsm_buffer_pool_unref);
     g_clear_pointer(&channel->bs, bdrv_unref);
     g_clear_error(&channel->error);
+    g_free(channel->disk);
 }
 
 static void vsm_save_channel_class_init(ObjectClass *oc, void *data)

@@ -253,14 +253,15 @@ seal(VsmManager *m, const QEMUSnapshotInfo *sn, uint64_t size, Error **errp)
 {
     VsmSave *save = m->save;
     FinishCall call = {.sealing = save->sealing, .scope = &save->scope};
+    g_autoptr(GError) error = NULL;
     bool ok;
 
     if (save->error) {
         vsm_fail(m, save->error->code, errp, "%s", save->error->message);
         return false;
     }
-    if (!vsm_save_channel_finish(save->channel, size, errp)) {
-        m->op.code = VSM_ERROR_STORE;
+    if (!vsm_save_channel_finish(save->channel, size, &error)) {
+        vsm_fail(m, error->code, errp, "%s", error->message);
         return false;
     }
     if (!vsm_ram_unwritten(m, save->ram, "it was saved", errp)) {
@@ -313,6 +314,17 @@ SnapshotCommit vsm_save_commit(VsmManager *m, Error **errp)
     return SNAPSHOT_REFUSED;
 }
 
+/* Why QEMU gave up, which no hook was told.  */
+static void qemu_failed(VsmManager *m, Error **errp)
+{
+    const GError *error =
+        m->save->channel ? vsm_save_channel_error(m->save->channel) : NULL;
+
+    vsm_fail(m, error ? error->code : VSM_ERROR_STORE, errp, "%s",
+             error ? error->message
+                   : "QEMU could not make the snapshot; its error says why");
+}
+
 void vsm_save_end(VsmManager *m, bool committed)
 {
     g_autoptr(VsmRecord) record = g_steal_pointer(&m->save->record);
@@ -321,8 +333,7 @@ void vsm_save_end(VsmManager *m, bool committed)
     Error *err = NULL;
 
     if (!committed && !failure) {
-        vsm_fail(m, VSM_ERROR_STORE, &failure,
-                 "QEMU could not make the snapshot; its error says why");
+        qemu_failed(m, &failure);
     }
     save_free(m);
     if (committed) {

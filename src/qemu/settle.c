@@ -20,6 +20,7 @@
 
 typedef struct ListCall {
     VsmAttester *attester;
+    GCancellable *cancel;
     GPtrArray *records;
 } ListCall;
 
@@ -27,14 +28,16 @@ static bool list_worker(void *opaque, GError **error)
 {
     ListCall *call = opaque;
 
-    return vsm_attester_list(call->attester, &call->records, NULL, error);
+    return vsm_attester_list(call->attester, &call->records, call->cancel,
+                             error);
 }
 
 bool vsm_list(VsmManager *m, Error **errp)
 {
-    ListCall call = {.attester = m->attester};
+    g_autoptr(GCancellable) cancel = g_cancellable_new();
+    ListCall call = {.attester = m->attester, .cancel = cancel};
 
-    if (!vsm_query(m, list_worker, &call, errp)) {
+    if (!vsm_query(m, list_worker, &call, cancel, errp)) {
         return false;
     }
     g_ptr_array_unref(m->records);

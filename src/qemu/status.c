@@ -11,6 +11,7 @@
 typedef struct StatusCall {
     VsmManager *m;
     VsmVm vm;
+    GCancellable *cancel;
     VsmStatus *status;
 } StatusCall;
 
@@ -19,19 +20,20 @@ static bool status_worker(void *opaque, GError **error)
     StatusCall *call = opaque;
 
     return vsm_attester_status(call->m->attester, &call->vm, &call->status,
-                               NULL, error);
+                               call->cancel, error);
 }
 
 bool vsm_refresh_status(VsmManager *m, Error **errp)
 {
-    StatusCall call = {.m = m};
+    g_autoptr(GCancellable) cancel = g_cancellable_new();
+    StatusCall call = {.m = m, .cancel = cancel};
     g_autofree char *config = NULL;
 
     if (m->state != VSM_STATE_IDLE && m->status) {
         return true;
     }
     config = vsm_describe_vm(m, &call.vm);
-    if (!vsm_query(m, status_worker, &call, errp)) {
+    if (!vsm_query(m, status_worker, &call, cancel, errp)) {
         return false;
     }
     g_clear_pointer(&m->status, vsm_status_free);

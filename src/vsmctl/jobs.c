@@ -25,6 +25,7 @@ typedef struct {
     bool drawn, cancelled;
     char *refusal; /* message of VSM_REFUSED */
     int code; /* VsmError of VSM_REFUSED; 0: none came */
+    bool refused_itself; /* it names this job, which is VSM's */
 } Job;
 
 static volatile sig_atomic_t interrupted;
@@ -49,6 +50,7 @@ static void see_event(Job *job, const json_t *event)
         return;
     }
     g_free(job->refusal);
+    job->refused_itself = json_object_get(data, "job-id") != NULL;
     job->refusal = g_strdup(vsmctl_text(data, "message"));
     job->code = refusal_code(vsmctl_text(data, "code"));
 }
@@ -156,8 +158,22 @@ static bool wait_end(Job *job, char **ret_error, GError **error)
     }
 }
 
+/* What VSM said has the remedy; what else QEMU's own job says is not lost. */
+static char *reason(const Job *job, const char *failure)
+{
+    if (!job->refusal) {
+        return g_strdup(failure);
+    }
+    if (job->refused_itself || strstr(failure, job->refusal)) {
+        return g_strdup(job->refusal);
+    }
+    return g_strdup_printf("%s (QEMU: %s)", job->refusal, failure);
+}
+
 static bool outcome(Job *job, const char *failure, GError **error)
 {
+    g_autofree char *text = NULL;
+
     if (!failure) {
         return true;
     }
@@ -173,8 +189,9 @@ static bool outcome(Job *job, const char *failure, GError **error)
                     failure);
         return false;
     }
+    text = reason(job, failure);
     g_set_error(error, VSM_ERROR, job->code ? job->code : VSM_ERROR_INVALID,
-                "%s", job->refusal ? job->refusal : failure);
+                "%s", text);
     return false;
 }
 

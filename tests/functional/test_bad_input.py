@@ -13,6 +13,7 @@ from vsmtest.guest import Exited
 from vsmtest.proxy import NV_EXTEND
 from vsmtest.qmp import QmpError
 from vsmtest.vsm import Refused, b64url
+from vsmtest.vsmctl import USAGE
 
 
 def intact(guest, tags=("boot",)):
@@ -144,7 +145,7 @@ def test_unsafe_capability_is_refused_at_save(guest):
     intact(guest)
 
 
-def test_save_and_attest_are_refused_while_a_migration_runs(guest):
+def test_each_operation_is_refused_while_a_migration_runs(guest):
     def status():
         return guest.qmp.command("query-migrate")["status"]
 
@@ -157,6 +158,14 @@ def test_save_and_attest_are_refused_while_a_migration_runs(guest):
     with pytest.raises(Refused, match="migration") as caught:
         guest.attest("boot")
     assert caught.value.code == "busy"
+    for load in (guest.loadvm, guest.snapshot_load):
+        with pytest.raises(QmpError, match="migration.*after it.*cancel"):
+            load("boot")
+        assert guest.qmp.event("VSM_REFUSED")["code"] == "busy"
+    with pytest.raises(Refused, match="migration.*after it") as caught:
+        guest.rollback("boot")
+    assert caught.value.code == "busy"
+    assert not caught.value.vm_changed
     guest.qmp.command("migrate_cancel")
     wait.until("the migration's end", lambda: status() == "cancelled")
     intact(guest)
@@ -169,8 +178,14 @@ def test_snapshot_made_by_qemu_img_is_refused(off):
                str(off.disks[0])])
     off.start(loadvm="boot")
     for load in (off.loadvm, off.snapshot_load):
-        with pytest.raises(QmpError, match="foreign"):
+        with pytest.raises(QmpError, match="'foreign' has disks alone.*"
+                                           "qemu-img snapshot -a"):
             load("foreign")
+        assert off.qmp.event("VSM_REFUSED")["code"] == "not-sealed"
+    for command in ("vsm-rollback", "vsm-attest"):
+        with pytest.raises(Refused, match="foreign") as caught:
+            off.finish_vsm(*off.start_vsm(command, "foreign"))
+        assert caught.value.code == "not-found"
     intact(off)
     off.delvm("foreign")
     assert off.qcow2_tags() == ["boot"]
@@ -402,8 +417,14 @@ def test_disk_full_while_saving_keeps_the_old_snapshot(off, small_folder):
     disk.symlink_to(folder / disk.name)
     off.start(loadvm="boot")
     old = off.vsm_snapshot("boot")
-    with pytest.raises(QmpError, match="(?i)space"):
+    full = "'disk0': No space left on device; make room"
+    with pytest.raises(QmpError, match="(?i)no space left"):
         off.savevm("boot")
+    refusal = off.qmp.event("VSM_REFUSED")
+    assert refusal["code"] == "no-space"
+    assert full in refusal["message"]
+    done = off.ctl("snapshot", "two", check=USAGE)
+    assert full in done.stderr
     assert off.status() == "running"
     assert off.vsm_snapshot("boot") == old
     assert off.qcow2_tags() == ["boot"]

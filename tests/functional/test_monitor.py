@@ -3,6 +3,7 @@
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import re
+import threading
 import time
 
 import pytest
@@ -222,6 +223,20 @@ def test_progress_grows_to_the_end(big, command):
     assert 0 <= seen[0] < seen[-1] <= 1
 
 
+def test_progress_of_a_save_is_told(big):
+    """Nobody can ask for it: QEMU answers nothing else meanwhile."""
+    big.savevm("again")
+    told = big.qmp2.seen("VSM_PROGRESS")
+    big.delvm("again")
+    assert told
+    assert {(each["operation"], each["snapshot"]) for each in told} == {
+        ("save", "again")}
+    done = [each["done"] for each in told]
+    assert done == sorted(done)
+    assert 0 < done[0] and done[-1] <= told[0]["total"]
+    assert told[0]["total"] >= RAM_MIB << 20
+
+
 def test_guest_runs_while_the_stored_snapshot_is_verified(big):
     job = big.start_vsm("vsm-verify", "big")
     answers_quickly(big.qmp)
@@ -248,7 +263,15 @@ def test_quit_while_ram_is_hashed_ends_qemu(big_machine):
     assert big_machine.vsm_tags() == ["big"]
 
 
-def test_storage_changed_between_the_two_passes(big_machine):
+def load(guest, how, tag):
+    """Loads as asked for, from a monitor of its own, or by vsm-rollback."""
+    if how == "vsm-rollback":
+        return guest.rollback(tag)
+    return getattr(guest, how)(tag)
+
+
+@pytest.mark.parametrize("how", ["vsm-rollback", "loadvm", "snapshot_load"])
+def test_storage_changed_between_the_two_passes(big_machine, how):
     """What passed the check and changed before the load is not run.
 
     The first pass ends before the guest is stopped; the flip comes while
@@ -259,15 +282,26 @@ def test_storage_changed_between_the_two_passes(big_machine):
     at = image.vmstate_at(image.entry("big"), offset)
     old = image.read(at, 1)
     big_machine.cont()
-    big_machine.qmp.events.clear()
-    job = big_machine.start_vsm("vsm-rollback", "big")
-    big_machine.qmp.event("STOP")
-    image.write(at, bytes([old[0] ^ 1]))
-    with pytest.raises(Refused) as caught:
-        big_machine.finish_vsm(*job)
+    for monitor in (big_machine.qmp, big_machine.qmp2):
+        monitor.seen("STOP")
+        monitor.events.clear()
+
+    def flip():
+        big_machine.qmp2.event("STOP")
+        image.write(at, bytes([old[0] ^ 1]))
+
+    flipper = threading.Thread(target=flip)
+    flipper.start()
+    with pytest.raises(QmpError, match="changed after it was verified.*VM and "
+                                       "disks have changed already, and the "
+                                       "VM stays stopped"):
+        load(big_machine, how, "big")
+    flipper.join()
     image.write(at, old)
-    assert caught.value.code == "tampered"
-    assert caught.value.vm_changed
+    if how != "vsm-rollback":
+        refusal = big_machine.qmp.event("VSM_REFUSED")
+        assert refusal["code"] == "tampered"
+        assert refusal["vm-changed"]
     assert big_machine.status() == "internal-error"
     with pytest.raises(QmpError):
         big_machine.cont()
@@ -291,6 +325,24 @@ def test_monitors_answer_while_the_tpm_does_not(guest):
     assert guest.serial.ask("ping") == ""
     guest.tpm.proxy.release()
     assert guest.finish_vsm(*job).result == "mismatch"
+
+
+def test_monitors_answer_soon_after_a_question_that_the_tpm_lets_wait(guest):
+    """All QMP monitors share what runs their commands."""
+    guest.tpm.proxy.hold()
+    begin = time.monotonic()
+    guest.qmp2.send("query-vsm")
+    assert answers_quickly(guest.qmp) < 20
+    with pytest.raises(QmpError, match="not answered for 10 s.*see to the TPM"):
+        guest.qmp2.answer()
+    guest.qmp2.send("query-vsm-snapshots")
+    assert guest.serial.ask("ping") == ""       # the guest runs on
+    with pytest.raises(QmpError, match="not answered for 10 s"):
+        guest.qmp2.answer()
+    assert time.monotonic() - begin < 40, "the deadline of a request is 60 s"
+    guest.tpm.proxy.release()
+    assert guest.vsm_status()["state"] == "idle"
+    assert guest.vsm_tags() == ["boot"]
 
 
 def test_quit_while_the_tpm_does_not_answer(guest):

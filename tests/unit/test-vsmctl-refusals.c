@@ -91,6 +91,31 @@ static void test_older_refusal_of_a_save_is_not_the_jobs(void)
     says(other.err, "already exists; --replace");
 }
 
+/* VSM was not asked when QEMU's own part failed. */
+static void test_what_qemu_says_of_a_failed_save_is_not_lost(void)
+{
+    static const StubAnswer answers[] = {
+        {"query-block",
+         "{\"return\": [{\"device\": \"b\", \"inserted\": {\"ro\": false, "
+         "\"node-name\": \"disk0\", \"image\": {\"format\": \"qcow2\"}}}]}",
+         NULL, 0},
+        {"snapshot-save", STUB_DONE, NULL, 0},
+        {"query-jobs", STUB_JOB_FAILED,
+         "{\"event\": \"VSM_REFUSED\", \"data\": {\"operation\": \"save\", "
+         "\"code\": \"store\", \"message\": \"QEMU could not\", "
+         "\"vm-changed\": false}}",
+         0},
+        {"job-dismiss", STUB_DONE, NULL, 0},
+        {0},
+    };
+    g_autofree char *path = in_scratch("both.sock");
+    g_autoptr(Stub) stub = stub_new(path, answers);
+    g_auto(Run) run = vsmctl("snapshot", "clean", "--qmp", path, NULL);
+
+    g_assert_cmpint(run.code, ==, 3);
+    g_assert_cmpstr(run.err, ==, "vsmctl: QEMU could not (QEMU: it broke)\n");
+}
+
 static void test_terminal_sees_that_a_replacement_goes_on(void)
 {
     static const StubAnswer answers[] = {
@@ -136,6 +161,8 @@ int main(int argc, char **argv)
                     test_refused_replacement_has_the_code_of_the_refusal);
     g_test_add_func("/vsmctl-refusals/older-refusal-is-not-this-ones",
                     test_older_refusal_is_not_this_ones);
+    g_test_add_func("/vsmctl-refusals/what-qemu-says-of-a-save-is-not-lost",
+                    test_what_qemu_says_of_a_failed_save_is_not_lost);
     g_test_add_func("/vsmctl-refusals/older-refusal-of-a-save-is-not-the-jobs",
                     test_older_refusal_of_a_save_is_not_the_jobs);
     g_test_add_func("/vsmctl-refusals/terminal-sees-that-a-replacement-goes-on",
