@@ -10,16 +10,27 @@
 
 #include "vsmctl/host.h"
 #include "vsmctl/vsmctl.h"
+#include "vsmctl/waiting.h"
 
-static bool ask_daemon(
+bool ask_daemon(VsmAdminOp op,
+                GVariant *request,
+                const char *type,
+                GVariant **ret,
+                GError **error)
+{
+    g_autoptr(Waiting) waiting = waiting_new();
+
+    return vsm_admin_call(vsmctl_options.daemon, op, request, type, ret, error);
+}
+
+static bool ask_daemon_document(
     VsmAdminOp op, const char *a, const char *b, char **ret, GError **error)
 {
     g_autoptr(GVariant) answer = NULL;
     GVariant *request =
         b ? g_variant_new("(ss)", a, b) : g_variant_new("(s)", a);
 
-    if (!vsm_admin_call(vsmctl_options.daemon, op, request, "(s)", &answer,
-                        error)) {
+    if (!ask_daemon(op, request, "(s)", &answer, error)) {
         return false;
     }
     g_variant_get(answer, "(s)", ret);
@@ -29,10 +40,11 @@ static bool ask_daemon(
 bool ask_host(
     VsmAdminOp op, const char *a, const char *b, char **ret, GError **error)
 {
+    g_autoptr(Waiting) waiting = waiting_new();
     g_autoptr(VsmHost) host = NULL;
 
     if (vsmctl_options.daemon) {
-        return ask_daemon(op, a, b, ret, error);
+        return ask_daemon_document(op, a, b, ret, error);
     }
     if (!host_open(NULL, &host, error)) {
         return false;

@@ -11,6 +11,17 @@
 #include <vsm/admin.h>
 
 /**
+ * ask_daemon:
+ *
+ * vsm_admin_call() on the socket that --daemon names.
+ */
+bool ask_daemon(VsmAdminOp op,
+                GVariant *request,
+                const char *type,
+                GVariant **ret,
+                GError **error);
+
+/**
  * ask_host:
  * @op: VSM_ADMIN_ENROLL_REQUEST, VSM_ADMIN_ENROLL_RESPOND (@b NULL) or
  *      VSM_ADMIN_EVIDENCE

@@ -11,6 +11,7 @@
 #include "vsmctl/operator.h"
 #include "vsmctl/output.h"
 #include "vsmctl/vsmctl.h"
+#include "vsmctl/waiting.h"
 
 static gboolean of_daemon;
 
@@ -62,12 +63,22 @@ static void print_entries(GVariant *entries)
     }
 }
 
+static GVariant *
+begin_on_host(VsmHost *host, GBytes **ret_request, GError **error)
+{
+    g_autoptr(Waiting) waiting = waiting_new();
+    GVariant *entries = NULL;
+
+    vsm_host_adopt_begin(host, &entries, ret_request, error);
+    return entries;
+}
+
 static bool begin(gpointer opaque, GBytes **ret_request, GError **error)
 {
     Act *act = opaque;
-    g_autoptr(GVariant) entries = NULL;
+    g_autoptr(GVariant) entries = begin_on_host(act->host, ret_request, error);
 
-    if (!vsm_host_adopt_begin(act->host, &entries, ret_request, error)) {
+    if (!entries) {
         return false;
     }
     if (vsmctl_options.json) {
@@ -82,6 +93,7 @@ static bool begin(gpointer opaque, GBytes **ret_request, GError **error)
 static bool finish(gpointer opaque, GBytes *signature, GError **error)
 {
     Act *act = opaque;
+    g_autoptr(Waiting) waiting = waiting_new();
 
     return vsm_host_adopt_finish(act->host, signature, error);
 }
@@ -93,22 +105,27 @@ static void abort_act(gpointer opaque)
     vsm_host_operator_abort(act->host);
 }
 
+static VsmHost *open_host(GError **error)
+{
+    g_autoptr(Waiting) waiting = waiting_new();
+    VsmHostOptions host_options;
+
+    if (!host_options_fill(&host_options, error)) {
+        return NULL;
+    }
+    host_options.kind = of_daemon ? VSM_HOST_DAEMON : VSM_HOST_IN_PROCESS;
+    return vsm_host_open_to_adopt(&host_options, error);
+}
+
 static int run(char **args, GError **error)
 {
     const OperatorAct steps = {begin, finish, abort_act, false};
-    g_autoptr(VsmHost) host = NULL;
+    g_autoptr(VsmHost) host = open_host(error);
     json_auto_t *snapshots = NULL;
-    Act act = {NULL};
-    VsmHostOptions host_options;
+    Act act = {.host = host};
     bool done, ok;
 
     (void)args;
-    if (!host_options_fill(&host_options, error)) {
-        return -1;
-    }
-    host_options.kind = of_daemon ? VSM_HOST_DAEMON : VSM_HOST_IN_PROCESS;
-    host = vsm_host_open_to_adopt(&host_options, error);
-    act.host = host;
     ok = host && operator_run(&steps, &act, &done, error);
     snapshots = act.snapshots;
     if (!ok) {

@@ -5,8 +5,8 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <vsm/admin.h>
 
+#include "vsmctl/ask.h"
 #include "vsmctl/host.h"
 #include "vsmctl/output.h"
 #include "vsmctl/vsmctl.h"
@@ -36,8 +36,8 @@ static bool daemon_keys(json_t **ret, GError **error)
     g_autoptr(GVariant) answer = NULL;
     const char *text;
 
-    if (!vsm_admin_call(vsmctl_options.daemon, VSM_ADMIN_KEYS,
-                        g_variant_new("()"), "(s)", &answer, error)) {
+    if (!ask_daemon(VSM_ADMIN_KEYS, g_variant_new("()"), "(s)", &answer,
+                    error)) {
         return false;
     }
     g_variant_get(answer, "(&s)", &text);

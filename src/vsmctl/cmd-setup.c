@@ -6,6 +6,7 @@
 #include "vsmctl/host.h"
 #include "vsmctl/output.h"
 #include "vsmctl/vsmctl.h"
+#include "vsmctl/waiting.h"
 
 static char *operator_key, *destroy;
 
@@ -22,19 +23,25 @@ static const GOptionEntry options[] = {
 };
 
 /* A store that the TPM does not bear out can be destroyed, too. */
-static int run_destroy(GError **error)
+static bool destroy_host(GError **error)
 {
+    g_autoptr(Waiting) waiting = waiting_new();
     VsmHostOptions host_options;
     g_autoptr(VsmHost) host = NULL;
 
     if (!host_options_fill(&host_options, error)) {
-        return -1;
+        return false;
     }
     host = vsm_host_open(&host_options, NULL);
     if (!host) {
         host = vsm_host_open_to_adopt(&host_options, error);
     }
-    if (!host || !vsm_host_destroy(host, destroy, error)) {
+    return host && vsm_host_destroy(host, destroy, error);
+}
+
+static int run_destroy(GError **error)
+{
+    if (!destroy_host(error)) {
         return -1;
     }
     if (vsmctl_options.json) {

@@ -10,7 +10,6 @@
 #include "vsmctl/refusal.h"
 #include "vsmctl/snapshots.h"
 #include "vsmctl/vsmctl.h"
-#include "vsmctl/waiting.h"
 
 static gboolean replace;
 
@@ -55,7 +54,6 @@ static bool save_new(Qmp *qmp, const char *tag, GError **error)
 static json_t *savevm(Qmp *qmp, const char *tag, GError **error)
 {
     g_autofree char *line = g_strdup_printf("savevm \"%s\"", tag);
-    g_autoptr(Waiting) waiting = waiting_new("snapshot");
 
     return qmp_execute(qmp, "human-monitor-command",
                        json_pack("{s:s}", "command-line", line), error);

@@ -118,7 +118,7 @@ static int run(char **args, GError **error)
 
     (void)args;
     if (vsmctl_options.daemon) {
-        return daemon_status(vsmctl_options.daemon, error);
+        return daemon_status(error);
     }
     qmp = qmp_open_vm(error);
     info = qmp ? qmp_execute(qmp, "query-vsm", NULL, error) : NULL;

@@ -6,8 +6,8 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <vsm/admin.h>
 
+#include "vsmctl/ask.h"
 #include "vsmctl/output.h"
 #include "vsmctl/request.h"
 #include "vsmctl/vsmctl.h"
@@ -72,8 +72,8 @@ static json_t *ask_list(GError **error)
     g_autoptr(GVariant) vms = NULL;
     json_t *list;
 
-    if (!vsm_admin_call(vsmctl_options.daemon, VSM_ADMIN_VM_LIST,
-                        g_variant_new("()"), "(aa{sv})", &answer, error)) {
+    if (!ask_daemon(VSM_ADMIN_VM_LIST, g_variant_new("()"), "(aa{sv})", &answer,
+                    error)) {
         return NULL;
     }
     list = json_array();
@@ -133,8 +133,8 @@ static int run_register(const char *uuid, GError **error)
         return refuse(error, "who is it? give either --pid PID or --domain "
                              "NAME");
     }
-    return vsm_admin_call(
-               vsmctl_options.daemon, VSM_ADMIN_VM_REGISTER,
+    return ask_daemon(
+               VSM_ADMIN_VM_REGISTER,
                g_variant_new("(sus)", uuid, (guint32)pid, domain ? domain : ""),
                "()", NULL, error)
                ? VSMCTL_MATCH
@@ -165,8 +165,8 @@ static int run(char **args, GError **error)
     if (add) {
         return run_register(uuid, error);
     }
-    return vsm_admin_call(vsmctl_options.daemon, VSM_ADMIN_VM_UNREGISTER,
-                          g_variant_new("(s)", uuid), "()", NULL, error)
+    return ask_daemon(VSM_ADMIN_VM_UNREGISTER, g_variant_new("(s)", uuid), "()",
+                      NULL, error)
                ? VSMCTL_MATCH
                : -1;
 }

@@ -6,8 +6,8 @@
 #include "vsmctl/daemon-status.h"
 
 #include <stdio.h>
-#include <vsm/admin.h>
 
+#include "vsmctl/ask.h"
 #include "vsmctl/output.h"
 #include "vsmctl/vsmctl.h"
 
@@ -46,15 +46,15 @@ static json_t *dict_to_json(GVariant *dict)
     return object;
 }
 
-static json_t *fetch(const char *socket, GError **error)
+static json_t *fetch(GError **error)
 {
     g_autoptr(GVariant) answer = NULL;
     g_autoptr(GVariant) daemon = NULL;
     g_autoptr(GVariant) vms = NULL;
     json_t *info, *list;
 
-    if (!vsm_admin_call(socket, VSM_ADMIN_STATUS, g_variant_new("()"),
-                        "(a{sv}aa{sv})", &answer, error)) {
+    if (!ask_daemon(VSM_ADMIN_STATUS, g_variant_new("()"), "(a{sv}aa{sv})",
+                    &answer, error)) {
         return NULL;
     }
     daemon = g_variant_get_child_value(answer, 0);
@@ -159,9 +159,9 @@ static void print_vms(const json_t *info)
     }
 }
 
-int daemon_status(const char *socket, GError **error)
+int daemon_status(GError **error)
 {
-    json_auto_t *info = fetch(socket, error);
+    json_auto_t *info = fetch(error);
 
     if (!info) {
         return -1;

@@ -8,4 +8,4 @@
 #include <glib.h>
 
 /* Prints it; the exit code, or -1 with @error. */
-int daemon_status(const char *socket, GError **error);
+int daemon_status(GError **error);

@@ -13,9 +13,10 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <vsm/admin.h>
 
+#include "vsmctl/ask.h"
 #include "vsmctl/vsmctl.h"
+#include "vsmctl/waiting.h"
 
 #define QMP_FD 3 /* in the emulator */
 #define MESSAGE_BYTES_MAX 4096 /* of its standard error */
@@ -173,11 +174,11 @@ static bool register_with_daemon(Emulator *emulator,
     if (!options->attester) {
         return true;
     }
-    if (!vsm_admin_call(
-            vsmctl_options.daemon, VSM_ADMIN_VM_REGISTER,
-            g_variant_new("(sus)", options->uuid,
-                          (guint32)strtoul(pid ? pid : "0", NULL, 10), ""),
-            "()", NULL, error)) {
+    if (!ask_daemon(VSM_ADMIN_VM_REGISTER,
+                    g_variant_new("(sus)", options->uuid,
+                                  (guint32)strtoul(pid ? pid : "0", NULL, 10),
+                                  ""),
+                    "()", NULL, error)) {
         return false;
     }
     emulator->registered = g_strdup(options->uuid);
@@ -199,6 +200,7 @@ add_object(Emulator *emulator, const EmulatorOptions *options, GError **error)
 
 Emulator *emulator_start(const EmulatorOptions *options, GError **error)
 {
+    g_autoptr(Waiting) waiting = waiting_new();
     g_autoptr(Emulator) emulator = g_new0(Emulator, 1);
 
     return start(emulator, options, error) &&
@@ -214,6 +216,8 @@ Qmp *emulator_qmp(Emulator *emulator)
 
 void emulator_free(Emulator *emulator)
 {
+    g_autoptr(Waiting) waiting = waiting_new();
+
     if (emulator->qmp) {
         json_decref(qmp_execute(emulator->qmp, "quit", NULL, NULL));
         qmp_free(emulator->qmp);
@@ -225,9 +229,9 @@ void emulator_free(Emulator *emulator)
         g_object_unref(emulator->process);
     }
     if (emulator->registered) {
-        vsm_admin_call(vsmctl_options.daemon, VSM_ADMIN_VM_UNREGISTER,
-                       g_variant_new("(s)", emulator->registered), "()", NULL,
-                       NULL);
+        ask_daemon(VSM_ADMIN_VM_UNREGISTER,
+                   g_variant_new("(s)", emulator->registered), "()", NULL,
+                   NULL);
         g_free(emulator->registered);
     }
     g_free(emulator);

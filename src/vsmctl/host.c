@@ -8,6 +8,7 @@
 #include <vsm/host.h>
 
 #include "vsmctl/vsmctl.h"
+#include "vsmctl/waiting.h"
 
 #define PCR_MAX 22 /* 23 stands for the VM */
 
@@ -65,6 +66,7 @@ bool host_options_fill(VsmHostOptions *ret, GError **error)
 
 bool host_open(const char *operator_key, VsmHost **ret, GError **error)
 {
+    g_autoptr(Waiting) waiting = waiting_new();
     VsmHostOptions options;
 
     if (!host_options_fill(&options, error)) {
@@ -77,6 +79,7 @@ bool host_open(const char *operator_key, VsmHost **ret, GError **error)
 
 bool host_keys(const char *operator_key, json_t **ret, GError **error)
 {
+    g_autoptr(Waiting) waiting = waiting_new();
     g_autoptr(VsmHost) host = NULL;
     g_autofree char *text = NULL;
 

@@ -236,5 +236,6 @@ int main(int argc, char **argv)
                                       "help' lists all");
         return VSMCTL_USAGE;
     }
+    vsmctl_options.subcommand = command->name;
     return run(command, argc - 1, argv + 1);
 }

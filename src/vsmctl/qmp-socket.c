@@ -11,6 +11,8 @@
 #include <unistd.h>
 #include <vsm/error.h>
 
+#include "vsmctl/waiting.h"
+
 /* One message; a report is at most 1 MiB, twice in an answer. */
 #define MESSAGE_BYTES_MAX (16 * 1024 * 1024)
 
@@ -211,6 +213,7 @@ socket_wait_event(Qmp *base, guint timeout_ms, json_t **ret, GError **error)
 
 static bool greet(SocketQmp *qmp, guint timeout_ms, GError **error)
 {
+    g_autoptr(Waiting) waiting = waiting_new();
     json_auto_t *greeting = NULL, *answer = NULL;
 
     if (!read_message(qmp, after_ms(timeout_ms), &greeting, error)) {

@@ -8,6 +8,7 @@
 #include <vsm/error.h>
 
 #include "vsmctl/vsmctl.h"
+#include "vsmctl/waiting.h"
 
 void qmp_free(Qmp *qmp)
 {
@@ -44,6 +45,7 @@ qmp_execute(Qmp *qmp, const char *command, json_t *arguments, GError **error)
 {
     json_auto_t *request =
         json_pack("{s:s, s:o*}", "execute", command, "arguments", arguments);
+    g_autoptr(Waiting) waiting = waiting_new();
     json_auto_t *answer = qmp->backend->exchange(qmp, command, request, error);
 
     return answer ? result_of(command, answer, error) : NULL;

@@ -8,8 +8,10 @@
 
 #include <vsm/admin.h>
 
+#include "vsmctl/ask.h"
 #include "vsmctl/host.h"
 #include "vsmctl/vsmctl.h"
+#include "vsmctl/waiting.h"
 
 bool target_open(Target *ret, GError **error)
 {
@@ -27,15 +29,6 @@ bool target_stays(const Target *target)
     return !target->host;
 }
 
-static bool ask(VsmAdminOp op,
-                GVariant *request,
-                const char *type,
-                GVariant **ret,
-                GError **error)
-{
-    return vsm_admin_call(vsmctl_options.daemon, op, request, type, ret, error);
-}
-
 static GVariant *bytes_of(GBytes *bytes)
 {
     return g_variant_new_from_bytes(G_VARIANT_TYPE_BYTESTRING, bytes, TRUE);
@@ -48,7 +41,7 @@ ask_bytes(VsmAdminOp op, GVariant *request, GBytes **ret, GError **error)
     g_autoptr(GVariant) answer = NULL;
     g_autoptr(GVariant) ay = NULL;
 
-    if (!ask(op, request, "(ay)", &answer, error)) {
+    if (!ask_daemon(op, request, "(ay)", &answer, error)) {
         return false;
     }
     ay = g_variant_get_child_value(answer, 0);
@@ -58,9 +51,11 @@ ask_bytes(VsmAdminOp op, GVariant *request, GBytes **ret, GError **error)
 
 bool target_boot_state(Target *target, GVariant **ret, GError **error)
 {
+    g_autoptr(Waiting) waiting = waiting_new();
+
     return target->host ? vsm_host_boot_state(target->host, ret, error)
-                        : ask(VSM_ADMIN_POLICY_SHOW, g_variant_new("()"),
-                              "(sba(xsuay)(suay))", ret, error);
+                        : ask_daemon(VSM_ADMIN_POLICY_SHOW, g_variant_new("()"),
+                                     "(sba(xsuay)(suay))", ret, error);
 }
 
 bool target_approve_begin(Target *target,
@@ -70,6 +65,7 @@ bool target_approve_begin(Target *target,
                           GError **error)
 {
     GVariant *list = states;
+    g_autoptr(Waiting) waiting = waiting_new();
 
     if (target->host) {
         return vsm_host_approve_begin(target->host, states, keep, ret_request,
@@ -88,6 +84,8 @@ bool target_revoke_begin(Target *target,
                          GBytes **ret_request,
                          GError **error)
 {
+    g_autoptr(Waiting) waiting = waiting_new();
+
     return target->host
                ? vsm_host_revoke_begin(target->host, number, ret_request, error)
                : ask_bytes(VSM_ADMIN_POLICY_REVOKE,
@@ -96,11 +94,13 @@ bool target_revoke_begin(Target *target,
 
 bool target_approve_finish(Target *target, GBytes *signature, GError **error)
 {
+    g_autoptr(Waiting) waiting = waiting_new();
+
     return target->host
                ? vsm_host_approve_finish(target->host, signature, error)
-               : ask(VSM_ADMIN_POLICY_FINISH,
-                     g_variant_new("(@ay)", bytes_of(signature)), "()", NULL,
-                     error);
+               : ask_daemon(VSM_ADMIN_POLICY_FINISH,
+                            g_variant_new("(@ay)", bytes_of(signature)), "()",
+                            NULL, error);
 }
 
 static GVariant *digest_of(const VsmDigest *digest)
@@ -117,6 +117,8 @@ bool target_reseal_begin(Target *target,
                          GBytes **ret_request,
                          GError **error)
 {
+    g_autoptr(Waiting) waiting = waiting_new();
+
     if (target->host) {
         return vsm_host_reseal_begin(target->host, uuid, snapshots, hypervisor,
                                      config, ret_request, error);
@@ -133,13 +135,14 @@ bool target_reseal_finish(Target *target,
                           GError **error)
 {
     g_autoptr(GVariant) answer = NULL;
+    g_autoptr(Waiting) waiting = waiting_new();
 
     if (target->host) {
         return vsm_host_reseal_finish(target->host, signature, ret_n, error);
     }
-    if (!ask(VSM_ADMIN_RESEAL_FINISH,
-             g_variant_new("(@ay)", bytes_of(signature)), "(u)", &answer,
-             error)) {
+    if (!ask_daemon(VSM_ADMIN_RESEAL_FINISH,
+                    g_variant_new("(@ay)", bytes_of(signature)), "(u)", &answer,
+                    error)) {
         return false;
     }
     g_variant_get(answer, "(u)", ret_n);
@@ -148,9 +151,12 @@ bool target_reseal_finish(Target *target,
 
 void target_abort(Target *target)
 {
+    g_autoptr(Waiting) waiting = waiting_new();
+
     if (target->host) {
         vsm_host_operator_abort(target->host);
     } else {
-        ask(VSM_ADMIN_OPERATOR_ABORT, g_variant_new("()"), "()", NULL, NULL);
+        ask_daemon(VSM_ADMIN_OPERATOR_ABORT, g_variant_new("()"), "()", NULL,
+                   NULL);
     }
 }

@@ -58,8 +58,10 @@ extern const VsmctlCommand vsmctl_adopt;
 /* All subcommands in the order of the help; ends with NULL. */
 extern const VsmctlCommand *const vsmctl_commands[];
 
-/* Values of the shared options; NULL or false when not given. */
+/* The subcommand, and values of the shared options; NULL or false when not
+ * given. */
 typedef struct {
+    const char *subcommand; /* which one runs; never NULL then */
     gboolean json;
     char *qmp, *domain, *connect;
     char *tcti, *state_dir, *secret, *pcrs;

@@ -9,13 +9,16 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "vsmctl/vsmctl.h"
+
 struct _Waiting {
-    const char *label;
-    GThread *thread; /* NULL: there is no terminal */
+    GThread *thread; /* NULL: there is no terminal, or another one shows it */
     GMutex lock;
     GCond cond;
     bool over; /* under @lock */
 };
+
+static Waiting *shown; /* the outermost */
 
 static gpointer thread(gpointer opaque)
 {
@@ -29,7 +32,9 @@ static gpointer thread(gpointer opaque)
                               started + (gint64)seconds * G_USEC_PER_SEC)) {
             continue;
         }
-        fprintf(stderr, "\r%s: %u s", waiting->label, seconds++);
+        /* What a progress bar left behind it goes. */
+        fprintf(stderr, "\r%s: %u s\033[K", vsmctl_options.subcommand,
+                seconds++);
         fflush(stderr);
     }
     if (seconds > 1) {
@@ -40,14 +45,14 @@ static gpointer thread(gpointer opaque)
     return NULL;
 }
 
-Waiting *waiting_new(const char *label)
+Waiting *waiting_new(void)
 {
     Waiting *waiting = g_new0(Waiting, 1);
 
-    waiting->label = label;
     g_mutex_init(&waiting->lock);
     g_cond_init(&waiting->cond);
-    if (isatty(STDERR_FILENO)) {
+    if (!shown && isatty(STDERR_FILENO)) {
+        shown = waiting;
         waiting->thread = g_thread_new("waiting", thread, waiting);
     }
     return waiting;
@@ -64,6 +69,7 @@ void waiting_free(Waiting *waiting)
         g_cond_signal(&waiting->cond);
         g_mutex_unlock(&waiting->lock);
         g_thread_join(waiting->thread);
+        shown = NULL;
     }
     g_cond_clear(&waiting->cond);
     g_mutex_clear(&waiting->lock);

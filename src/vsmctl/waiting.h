@@ -9,8 +9,12 @@
 
 typedef struct _Waiting Waiting;
 
-/* From a second on "LABEL: 3 s", on standard error if it is a terminal. */
-Waiting *waiting_new(const char *label);
+/*
+ * From a second on "SUBCOMMAND: 3 s", on standard error if it is a terminal.
+ * Nothing else may be printed before waiting_free().  Within another one, which
+ * shows all of it already, it does nothing.  Main thread only.
+ */
+Waiting *waiting_new(void);
 
 /* Takes the line away. */
 void waiting_free(Waiting *waiting);
