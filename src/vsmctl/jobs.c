@@ -11,12 +11,12 @@
 #include <unistd.h>
 #include <vsm/error.h>
 
+#include "vsmctl/bar.h"
 #include "vsmctl/output.h"
 #include "vsmctl/refusal.h"
 
 #define POLL_MS 100 /* for events */
 #define BAR_AFTER_US 1000000 /* shorter jobs show nothing */
-#define BAR_WIDTH 40
 
 typedef struct {
     Qmp *qmp;
@@ -57,18 +57,14 @@ static void see_event(Job *job, const json_t *event)
 
 static void draw(Job *job, json_int_t current, json_int_t total)
 {
-    char bar[BAR_WIDTH + 1];
-    double part = total > 0 ? CLAMP((double)current / total, 0, 1) : 0;
-    int filled = (int)(part * BAR_WIDTH);
+    g_autofree char *bar = NULL;
 
     if (!isatty(STDERR_FILENO) ||
         g_get_monotonic_time() - job->started < BAR_AFTER_US) {
         return;
     }
-    memset(bar, '#', filled);
-    memset(bar + filled, '.', BAR_WIDTH - filled);
-    bar[BAR_WIDTH] = '\0';
-    fprintf(stderr, "\r%s [%s] %3d %%", job->label, bar, (int)(part * 100));
+    bar = bar_text(job->label, current, total);
+    fprintf(stderr, "\r%s", bar);
     fflush(stderr);
     job->drawn = true;
 }

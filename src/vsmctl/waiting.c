@@ -1,5 +1,5 @@
 /*
- * Shows on a terminal that something goes on which tells no progress.
+ * Shows on a terminal that something goes on which does not answer.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -9,16 +9,32 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "vsmctl/bar.h"
 #include "vsmctl/vsmctl.h"
 
 struct _Waiting {
     GThread *thread; /* NULL: there is no terminal, or another one shows it */
     GMutex lock;
     GCond cond;
-    bool over; /* under @lock */
+    bool over; /* under @lock, as what follows */
+    json_int_t done, total; /* 0: nobody told */
 };
 
 static Waiting *shown; /* the outermost */
+
+static void show(const Waiting *waiting, guint seconds)
+{
+    if (waiting->total) {
+        g_autofree char *bar =
+            bar_text(vsmctl_options.subcommand, waiting->done, waiting->total);
+
+        fprintf(stderr, "\r%s\033[K", bar);
+    } else {
+        /* What a progress bar left behind it goes. */
+        fprintf(stderr, "\r%s: %u s\033[K", vsmctl_options.subcommand, seconds);
+    }
+    fflush(stderr);
+}
 
 static gpointer thread(gpointer opaque)
 {
@@ -32,10 +48,7 @@ static gpointer thread(gpointer opaque)
                               started + (gint64)seconds * G_USEC_PER_SEC)) {
             continue;
         }
-        /* What a progress bar left behind it goes. */
-        fprintf(stderr, "\r%s: %u s\033[K", vsmctl_options.subcommand,
-                seconds++);
-        fflush(stderr);
+        show(waiting, seconds++);
     }
     if (seconds > 1) {
         fputs("\r\033[K", stderr);
@@ -74,4 +87,14 @@ void waiting_free(Waiting *waiting)
     g_cond_clear(&waiting->cond);
     g_mutex_clear(&waiting->lock);
     g_free(waiting);
+}
+
+void waiting_progress(json_int_t done, json_int_t total)
+{
+    if (shown) {
+        g_mutex_lock(&shown->lock);
+        shown->done = done;
+        shown->total = total;
+        g_mutex_unlock(&shown->lock);
+    }
 }

@@ -1,11 +1,12 @@
 /*
- * Shows on a terminal that something goes on which tells no progress.
+ * Shows on a terminal that something goes on which does not answer.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #pragma once
 
 #include <glib.h>
+#include <jansson.h>
 
 typedef struct _Waiting Waiting;
 
@@ -19,3 +20,6 @@ Waiting *waiting_new(void);
 /* Takes the line away. */
 void waiting_free(Waiting *waiting);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Waiting, waiting_free)
+
+/* What is waited for told how far it is: a bar from now on, where one shows. */
+void waiting_progress(json_int_t done, json_int_t total);

@@ -74,9 +74,6 @@ static void answer(Stub *stub, GOutputStream *out, const json_t *request)
         g_free(stub->job);
         stub->job = g_strdup(job);
     }
-    if (stub->slow && g_strcmp0(command, stub->slow) == 0) {
-        g_usleep(stub->slow_ms * 1000UL);
-    }
     if (strcmp(command ? command : "", "qmp_capabilities") == 0) {
         text = "{\"return\": {}}";
     }
@@ -84,6 +81,9 @@ static void answer(Stub *stub, GOutputStream *out, const json_t *request)
         g_autofree char *event = with_job(stub, entry->event);
 
         send_text(out, event);
+    }
+    if (stub->slow && g_strcmp0(command, stub->slow) == 0) {
+        g_usleep(stub->slow_ms * 1000UL);
     }
     line = with_job(stub, text);
     object = json_loads(line, 0, NULL);

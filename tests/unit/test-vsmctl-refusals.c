@@ -135,6 +135,35 @@ static void test_terminal_sees_that_a_replacement_goes_on(void)
     says(text, "\r\033[Kvsmctl: no seal");
 }
 
+/* QEMU answers nothing before the snapshot is there, but sends events. */
+static void test_terminal_sees_how_far_a_save_is(void)
+{
+    static const StubAnswer answers[] = {
+        {"query-block",
+         "{\"return\": [{\"device\": \"b\", \"inserted\": {\"ro\": false, "
+         "\"node-name\": \"disk0\", \"image\": {\"format\": \"qcow2\"}}}]}",
+         NULL, 0},
+        {"snapshot-save", STUB_DONE, NULL, 0},
+        {"query-jobs", STUB_JOB_FAILED,
+         "{\"event\": \"VSM_PROGRESS\", \"data\": {\"operation\": \"save\", "
+         "\"snapshot\": \"clean\", \"done\": 3, \"total\": 4}}",
+         0},
+        {"job-dismiss", STUB_DONE, NULL, 0},
+        {"query-vsm", "{\"return\": {}}", NULL, 0},
+        {0},
+    };
+    g_autofree char *path = in_scratch("bar.sock"), *text = NULL;
+    g_autoptr(Stub) stub = stub_new(path, answers);
+    int terminal, pid;
+
+    stub_slow(stub, "query-jobs", 1500);
+    pid =
+        vsmctl_on_terminal(&terminal, "snapshot", "clean", "--qmp", path, NULL);
+    g_assert_cmpint(vsmctl_end(pid, terminal, &text), ==, 3);
+    says(text, "\rsnapshot [##############################..........]  75 %");
+    says(text, "\r\033[Kvsmctl: it broke");
+}
+
 static void test_short_replacement_shows_nothing(void)
 {
     static const StubAnswer answers[] = {
@@ -161,6 +190,8 @@ int main(int argc, char **argv)
                     test_refused_replacement_has_the_code_of_the_refusal);
     g_test_add_func("/vsmctl-refusals/older-refusal-is-not-this-ones",
                     test_older_refusal_is_not_this_ones);
+    g_test_add_func("/vsmctl-refusals/terminal-sees-how-far-a-save-is",
+                    test_terminal_sees_how_far_a_save_is);
     g_test_add_func("/vsmctl-refusals/what-qemu-says-of-a-save-is-not-lost",
                     test_what_qemu_says_of_a_failed_save_is_not_lost);
     g_test_add_func("/vsmctl-refusals/older-refusal-of-a-save-is-not-the-jobs",
