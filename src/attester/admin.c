@@ -27,7 +27,7 @@ static int connect_to(const char *path, GError **error)
                     "%s: longer than a socket's path can be", path);
         return -1;
     }
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (fd >= 0 &&
         connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0) {
         return fd;

@@ -98,6 +98,31 @@ bool vsm_channel_wait(const VsmChannel *channel, GError **error)
 
 /* --- Sending ---------------------------------------------------------- */
 
+static bool send_all(const VsmChannel *channel,
+                     const guint8 *data,
+                     gsize bytes,
+                     GError **error)
+{
+    for (gsize at = 0; at < bytes;) {
+        ssize_t n;
+
+        if (!wait_for(channel, POLLOUT, error)) {
+            return false;
+        }
+        n = send(channel->fd, data + at,
+                 MIN(bytes - at, VSM_PROTOCOL_PACKET_BYTES_MAX),
+                 MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+            continue;
+        }
+        if (n < 0) {
+            return lost(error, "sending", errno);
+        }
+        at += n;
+    }
+    return true;
+}
+
 bool vsm_channel_send(const VsmChannel *channel,
                       guint16 op,
                       GBytes *body,
@@ -106,33 +131,11 @@ bool vsm_channel_send(const VsmChannel *channel,
     guint8 header[VSM_PROTOCOL_HEADER_BYTES];
     gsize bytes;
     gconstpointer data = g_bytes_get_data(body, &bytes);
-    struct iovec parts[2] = {{header, sizeof(header)}, {(gpointer)data, bytes}};
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
 
     vsm_protocol_write_header(
         &(VsmProtocolHeader){op, VSM_PROTOCOL_VERSION, bytes}, header);
-    while (parts[0].iov_len + parts[1].iov_len) {
-        ssize_t n;
-
-        if (!wait_for(channel, POLLOUT, error)) {
-            return false;
-        }
-        n = sendmsg(channel->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-            continue;
-        }
-        if (n < 0) {
-            return lost(error, "sending", errno);
-        }
-        for (guint i = 0; i < G_N_ELEMENTS(parts); i++) {
-            gsize some = MIN((gsize)n, parts[i].iov_len);
-
-            parts[i].iov_base = (guint8 *)parts[i].iov_base + some;
-            parts[i].iov_len -= some;
-            n -= some;
-        }
-    }
-    return true;
+    return send_all(channel, header, sizeof(header), error) &&
+           send_all(channel, data, bytes, error);
 }
 
 /* --- Receiving -------------------------------------------------------- */
@@ -216,6 +219,12 @@ receive_all(const VsmChannel *channel, void *data, gsize bytes, GError **error)
             return lost(error, "receiving", n ? errno : 0);
         }
         if (!check_sender(channel, &message, error)) {
+            return false;
+        }
+        if (message.msg_flags & MSG_TRUNC) {
+            g_set_error(error, VSM_ERROR, VSM_ERROR_PROTOCOL,
+                        "a packet goes beyond the end of its part of a "
+                        "message");
             return false;
         }
         at += n;

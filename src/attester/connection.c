@@ -201,7 +201,7 @@ static bool connect_now(VsmConnection *connection,
     int on = 1;
 
     channel->fd =
-        socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (channel->fd < 0) {
         return cannot_connect(connection, errno, error);
     }

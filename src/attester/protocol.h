@@ -11,6 +11,7 @@
 
 #define VSM_PROTOCOL_VERSION 1
 #define VSM_PROTOCOL_HEADER_BYTES 12
+#define VSM_PROTOCOL_PACKET_BYTES_MAX 65536 /* a body goes in such packets */
 
 /* Numbers are on the wire: never renumber. */
 typedef enum {

@@ -7,7 +7,6 @@
 #include "qemu/osdep.h"
 #include "block/snapshot-disks.h"
 #include "io/channel.h"
-#include "migration/misc.h"
 #include "qapi/error.h"
 #include "qemu/timer.h"
 #include "answers.h"
@@ -17,6 +16,7 @@
 #include "generation.h"
 #include "load.h"
 #include "pass.h"
+#include "preconditions.h"
 #include "sections.h"
 #include "trace.h"
 #include "watch.h"
@@ -155,18 +155,6 @@ load_begin(VsmManager *m, const SnapshotRequest *request, Error **errp)
            vsm_pass(m, load->check, request->vmstate_bs, entry->id_str, errp);
 }
 
-/* QEMU itself would notice only once the whole stream was checked.  */
-static bool migration_allows(VsmManager *m, Error **errp)
-{
-    if (migration_is_running()) {
-        vsm_fail(m, VSM_ERROR_BUSY, errp,
-                 "A migration is running; load the snapshot after it, or end "
-                 "it with migrate_cancel");
-        return false;
-    }
-    return true;
-}
-
 bool vsm_load_begin(VsmManager *m, const SnapshotRequest *request, Error **errp)
 {
     const QEMUSnapshotInfo *entry;
@@ -174,14 +162,14 @@ bool vsm_load_begin(VsmManager *m, const SnapshotRequest *request, Error **errp)
 
     if (m->load && m->load->prepared && !m->load->begun) {
         m->load->begun = true;
-        return migration_allows(m, errp) && resolve(m, request, &entry, errp);
+        return vsm_may_load(m, errp) && resolve(m, request, &entry, errp);
     }
     if (!vsm_op_begin(m, VSM_STATE_LOAD, VSM_OPERATION_LOAD, request->name,
                       NULL, errp)) {
         return false;
     }
     m->load = g_new0(VsmLoad, 1);
-    if (!migration_allows(m, &err) || !load_begin(m, request, &err)) {
+    if (!vsm_may_load(m, &err) || !load_begin(m, request, &err)) {
         load_done(m, err);
         error_propagate(errp, err);
         return false;

@@ -13,6 +13,7 @@
 #include "disks.h"
 #include "load.h"
 #include "pass.h"
+#include "preconditions.h"
 #include "reaction.h"
 #include "rollback.h"
 #include "look.h"
@@ -109,6 +110,9 @@ VsmAnswer *coroutine_fn vsm_rollback_body(VsmJob *job, Error **errp)
     VsmStoredEntry entry;
     bool passed = false;
 
+    if (!vsm_may_load(m, errp)) {
+        return NULL;
+    }
     r.check = vsm_glue_check_begin(m, VSM_PURPOSE_LOAD, job->snapshot,
                                    vsm_job_challenge(job), errp);
     if (!r.check) {

@@ -5,8 +5,6 @@
  */
 
 #include "qemu/osdep.h"
-#include "migration/misc.h"
-#include "migration/options.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
 #include "call.h"
@@ -15,6 +13,7 @@
 #include "events.h"
 #include "ram.h"
 #include "look.h"
+#include "preconditions.h"
 #include "save.h"
 #include "sections.h"
 #include "settle.h"
@@ -40,42 +39,6 @@ struct VsmSave {
     VsmRecord *record; /* once committed */
     Error *failure; /* why it was refused, for the event */
 };
-
-/* What the migration code would do to the stream if it were set.  */
-static bool capabilities_allow(VsmManager *m, Error **errp)
-{
-    const struct {
-        bool set;
-        const char *name;
-    } unsafe[] = {
-        {migrate_multifd(), "multifd"},
-        {migrate_mapped_ram(), "mapped-ram"},
-        {migrate_ignore_shared(), "x-ignore-shared"},
-        {migrate_background_snapshot(), "background-snapshot"},
-        {migrate_xbzrle(), "xbzrle"},
-        {migrate_zero_copy_send(), "zero-copy-send"},
-        {migrate_release_ram(), "release-ram"},
-        {migrate_colo(), "x-colo"},
-        {migrate_postcopy_ram(), "postcopy-ram"},
-    };
-
-    for (size_t i = 0; i < ARRAY_SIZE(unsafe); i++) {
-        if (unsafe[i].set) {
-            vsm_fail(m, VSM_ERROR_UNSUPPORTED, errp,
-                     "The migration capability '%s' is set, with which a "
-                     "snapshot cannot be sealed; switch it off with "
-                     "migrate-set-capabilities",
-                     unsafe[i].name);
-            return false;
-        }
-    }
-    if (migration_is_running() || migration_incoming_postcopy_advised()) {
-        vsm_fail(m, VSM_ERROR_BUSY, errp,
-                 "A migration is running; make the snapshot after it");
-        return false;
-    }
-    return true;
-}
 
 typedef struct BeginCall {
     VsmManager *m;
@@ -163,7 +126,7 @@ bool vsm_save_begin(VsmManager *m, const SnapshotRequest *request, Error **errp)
     m->save->disks = g_ptr_array_ref(request->disks);
     m->save->vmstate_bs = request->vmstate_bs;
 
-    if (!capabilities_allow(m, &err) || !vsm_settle(m, &err) ||
+    if (!vsm_may_save(m, &err) || !vsm_settle(m, &err) ||
         !ask_attester(m, request, &err)) {
         vsm_op_refused(m, false, err);
         error_propagate(errp, err);

@@ -72,11 +72,34 @@ void vsm_server_free(VsmServer *server)
 
 /* --- Listening -------------------------------------------------------- */
 
+/*
+ * Packets, not a stream: QEMU's character devices, which whoever speaks QMP can
+ * connect to any stream socket in the name of its process, cannot come here.
+ */
+static bool is_of_packets(int fd, const char *path, GError **error)
+{
+    socklen_t length = sizeof(int);
+    int type = 0;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 &&
+        type == SOCK_SEQPACKET) {
+        return true;
+    }
+    g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
+                "socket %s: not of sequential packets; take the socket unit of "
+                "this vsmd, with ListenSequentialPacket=",
+                path);
+    return false;
+}
+
 /* From the listener on: each byte then comes with its sender. */
 static bool prepare(int fd, const char *path, GError **error)
 {
     int on = 1;
 
+    if (!is_of_packets(fd, path, error)) {
+        return false;
+    }
     if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) == 0 &&
         listen(fd, BACKLOG) == 0) {
         return true;
@@ -89,10 +112,11 @@ static bool prepare(int fd, const char *path, GError **error)
 /* A socket file that nobody listens on any more goes. */
 static bool is_in_use(const struct sockaddr_un *address)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    /* EPROTOTYPE: somebody else's, of another type */
     bool used = fd >= 0 && (connect(fd, (const struct sockaddr *)address,
                                     sizeof(*address)) == 0 ||
-                            errno == EAGAIN);
+                            errno == EAGAIN || errno == EPROTOTYPE);
 
     if (fd >= 0) {
         close(fd);
@@ -118,7 +142,7 @@ static int bind_path(const char *path, guint mode, GError **error)
     if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && !is_in_use(&address)) {
         unlink(path);
     }
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     old = umask(0777 & ~mode); /* never wider than @mode, not for a moment */
     rc = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&address, sizeof(address));
     umask(old);

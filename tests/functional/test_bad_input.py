@@ -118,7 +118,7 @@ def test_tag_that_equals_anothers_qcow2_id(guest):
     assert guest.serial.ask("memget") == "golden"
 
 
-def test_unsafe_capability_is_refused_at_save(guest):
+def test_unsafe_capability_is_refused(guest):
     """zero-copy-send goes with multifd only, which is refused first."""
     def switch(name, state):
         guest.qmp.command("migrate-set-capabilities", capabilities=[
@@ -137,6 +137,10 @@ def test_unsafe_capability_is_refused_at_save(guest):
         with pytest.raises(QmpError, match=f"'{name}' is set.*switch it off"):
             guest.savevm("one")
         assert guest.qmp.event("VSM_REFUSED")["code"] == "unsupported"
+        if name in ("multifd", "mapped-ram", "x-ignore-shared"):
+            with pytest.raises(QmpError, match=f"'{name}' is set.*loaded"):
+                guest.loadvm("boot")
+            assert not guest.qmp.event("VSM_REFUSED")["vm-changed"]
         switch(name, False)
         refused.add(name)
     # the others depend on the host's kernel, and on how QEMU was built

@@ -328,3 +328,18 @@ def test_vm_that_root_unregisters_is_told_so_and_runs_on(vm):
         runs_on(vm)
     vm.daemon.register(vm.config.uuid, vm.pid())
     assert works(vm) == ["boot"]
+
+
+# QEMU's own connections
+
+def test_character_device_does_not_speak_for_the_hypervisor(vm):
+    """It would be the guest that speaks, in the name of QEMU's process."""
+    for path in (vm.daemon.socket, vm.daemon.admin):
+        address = {"type": "unix", "data": {"path": str(path)}}
+        with pytest.raises(QmpError, match="(?i)wrong type for socket"):
+            vm.qmp.command("chardev-add", id="late", backend={
+                "type": "socket", "data": {"addr": address, "server": False}})
+        vm.qmp.command("migrate", uri=f"unix:{path}")
+        wait.until("the migration's end", lambda: vm.qmp.command(
+            "query-migrate")["status"] == "failed")
+    assert vm.attest("boot").result == "mismatch"

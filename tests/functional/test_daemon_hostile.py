@@ -53,6 +53,29 @@ def test_broken_message_closes_the_connection(broken_host, what):
     served(good, name)
 
 
+@pytest.mark.parametrize("cut", [0, wire.HEADER.size + 1])
+def test_packet_of_two_parts_closes_the_connection(broken_host, cut):
+    """Header and body in one packet, or a body that ends within one."""
+    good, name, bad = broken_host
+    bad.call(peer.connect, good.daemon_socket)
+    bad.call(send_packets, wire.frame(wire.STATUS, VM) + b"more", cut)
+    with pytest.raises((wire.Refused, ConnectionError)) as caught:
+        bad.call(peer.message)
+    assert getattr(caught.value, "code", "protocol") == "protocol"
+    assert bad.call(peer.is_closed)
+    served(good, name)
+
+
+def send_packets(state, data, cut):
+    """The header and one byte of the body by themselves, if cut; the rest in
+    one packet."""
+    connection = state["wire"].socket
+    if cut:
+        connection.send(data[:wire.HEADER.size])
+        connection.send(data[wire.HEADER.size:cut])
+    connection.send(data[cut:])
+
+
 @pytest.fixture(scope="module")
 def broken_host():
     made = Host("--message-timeout-ms=2000")
@@ -136,7 +159,7 @@ def test_descriptors_that_come_along_are_refused(host):
 def send_descriptor(state, data):
     """The message with a descriptor, as SCM_RIGHTS."""
     import socket
-    state["wire"].socket.sendmsg([data], [
+    state["wire"].socket.sendmsg([data[:wire.HEADER.size]], [
         (socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", 0))])
 
 

@@ -41,8 +41,8 @@ def argv(folder, tpm, *options):
             *options]
 
 
-def listener(path):
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+def listener(path, kind=socket.SOCK_SEQPACKET):
+    made = socket.socket(socket.AF_UNIX, kind)
     made.bind(str(path))
     made.listen(100)
     return made
@@ -86,6 +86,17 @@ def test_activated_sockets_are_taken_and_readiness_is_told(home):
         one.end()
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+
+
+def test_stream_socket_of_another_unit_is_refused(home):
+    folder, tpm = home
+    given = listener(folder / "given", socket.SOCK_STREAM)
+    done = paths.run(
+        ["bash", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=attester '
+         f'exec "$@" 3<&{given.fileno()}', "bash", *argv(folder, tpm)],
+        pass_fds=(given.fileno(),), check=False)
+    assert done.returncode == 3
+    assert "ListenSequentialPacket=" in done.stderr
 
 
 def test_wrong_setting_ends_with_its_name(home):

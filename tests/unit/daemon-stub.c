@@ -183,7 +183,7 @@ daemon_new(const char *socket_path, DaemonAttester *make, gpointer opaque)
     daemon->make = make;
     daemon->opaque = opaque;
     daemon->stop = g_cancellable_new();
-    daemon->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    daemon->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     g_strlcpy(address.sun_path, socket_path, sizeof(address.sun_path));
     g_assert_no_errno(
         setsockopt(daemon->fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)));

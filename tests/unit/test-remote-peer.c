@@ -19,7 +19,7 @@
 static int connect_raw(Store *store)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     VsmProtocolHeader header;
     g_autoptr(GBytes) body = NULL;
 

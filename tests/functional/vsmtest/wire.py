@@ -14,6 +14,7 @@ del gi
 MAGIC = b"VSM1"
 HEADER = struct.Struct(">4sIHH")
 LIMIT = 1024 * 1024
+PACKET = 65536
 
 HELLO, STATUS, LIST, SEAL_BEGIN, PUT, SEAL_FINISH, COMMIT = range(7)
 CHECK_BEGIN, GET, CHECK_FINISH, ABORT, REMOVE, FORGET = range(7, 13)
@@ -87,7 +88,7 @@ class Wire:
     """One connection."""
 
     def __init__(self, path, timeout=30):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(timeout)
         self.socket.connect(str(path))
 
@@ -101,7 +102,11 @@ class Wire:
         self.close()
 
     def send(self, data):
-        self.socket.sendall(data)
+        """The packets of a message."""
+        body = data[HEADER.size:]
+        for packet in [data[:HEADER.size]] + [
+                body[at:at + PACKET] for at in range(0, len(body), PACKET)]:
+            self.socket.sendall(packet)
 
     def receive(self, count):
         """Exactly count bytes; ConnectionError at the end."""
