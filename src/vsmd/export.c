@@ -119,7 +119,8 @@ bool vsm_export_start(VsmServer *server, GError **error)
     self->fd = -1;
     self->path = where + strlen("unix:"); /* "file:" is as long */
     if (g_str_has_prefix(where, "unix:")) {
-        self->fd = vsm_server_listen("metrics", self->path, SOCKET_MODE, error);
+        self->fd = vsm_server_listen("metrics", self->path, SOCK_STREAM,
+                                     SOCKET_MODE, error);
         if (self->fd < 0) {
             g_free(self);
             return false;

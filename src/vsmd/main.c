@@ -8,6 +8,7 @@
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -224,11 +225,12 @@ typedef struct {
 static bool
 open_sockets(const VsmOptions *options, Sockets *ret, GError **error)
 {
-    ret->listen =
-        vsm_server_listen("attester", options->listen, LISTEN_MODE, error);
-    ret->admin = ret->listen < 0 ? -1
-                                 : vsm_server_listen("admin", options->admin,
-                                                     ADMIN_MODE, error);
+    ret->listen = vsm_server_listen("attester", options->listen, SOCK_SEQPACKET,
+                                    LISTEN_MODE, error);
+    ret->admin = ret->listen < 0
+                     ? -1
+                     : vsm_server_listen("admin", options->admin,
+                                         SOCK_SEQPACKET, ADMIN_MODE, error);
     return ret->admin >= 0;
 }
 

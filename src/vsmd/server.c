@@ -72,32 +72,30 @@ void vsm_server_free(VsmServer *server)
 
 /* --- Listening -------------------------------------------------------- */
 
-/*
- * Packets, not a stream: QEMU's character devices, which whoever speaks QMP can
- * connect to any stream socket in the name of its process, cannot come here.
- */
-static bool is_of_packets(int fd, const char *path, GError **error)
+/* systemd made it as its unit says. */
+static bool is_of_type(int fd, int type, const char *path, GError **error)
 {
     socklen_t length = sizeof(int);
-    int type = 0;
+    int is = 0;
 
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 &&
-        type == SOCK_SEQPACKET) {
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &is, &length) == 0 && is == type) {
         return true;
     }
     g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
-                "socket %s: not of sequential packets; take the socket unit of "
-                "this vsmd, with ListenSequentialPacket=",
-                path);
+                "socket %s: of another type; take the socket unit of this "
+                "vsmd, with %s",
+                path,
+                type == SOCK_SEQPACKET ? "ListenSequentialPacket="
+                                       : "ListenStream=");
     return false;
 }
 
 /* From the listener on: each byte then comes with its sender. */
-static bool prepare(int fd, const char *path, GError **error)
+static bool prepare(int fd, int type, const char *path, GError **error)
 {
     int on = 1;
 
-    if (!is_of_packets(fd, path, error)) {
+    if (!is_of_type(fd, type, path, error)) {
         return false;
     }
     if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) == 0 &&
@@ -110,9 +108,9 @@ static bool prepare(int fd, const char *path, GError **error)
 }
 
 /* A socket file that nobody listens on any more goes. */
-static bool is_in_use(const struct sockaddr_un *address)
+static bool is_in_use(const struct sockaddr_un *address, int type)
 {
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     /* EPROTOTYPE: somebody else's, of another type */
     bool used = fd >= 0 && (connect(fd, (const struct sockaddr *)address,
                                     sizeof(*address)) == 0 ||
@@ -124,7 +122,7 @@ static bool is_in_use(const struct sockaddr_un *address)
     return used;
 }
 
-static int bind_path(const char *path, guint mode, GError **error)
+static int bind_path(const char *path, int type, guint mode, GError **error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct stat st;
@@ -139,10 +137,11 @@ static int bind_path(const char *path, guint mode, GError **error)
                     path);
         return -1;
     }
-    if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && !is_in_use(&address)) {
+    if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) &&
+        !is_in_use(&address, type)) {
         unlink(path);
     }
-    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     old = umask(0777 & ~mode); /* never wider than @mode, not for a moment */
     rc = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&address, sizeof(address));
     umask(old);
@@ -159,19 +158,17 @@ static int bind_path(const char *path, guint mode, GError **error)
     return fd;
 }
 
-int vsm_server_listen(const char *name,
-                      const char *path,
-                      guint mode,
-                      GError **error)
+int vsm_server_listen(
+    const char *name, const char *path, int type, guint mode, GError **error)
 {
     int fd = vsm_systemd_socket(name);
 
     if (fd < 0) {
-        fd = bind_path(path, mode, error);
+        fd = bind_path(path, type, mode, error);
     } else {
         g_unix_set_fd_nonblocking(fd, TRUE, NULL);
     }
-    if (fd >= 0 && !prepare(fd, path, error)) {
+    if (fd >= 0 && !prepare(fd, type, path, error)) {
         close(fd);
         return -1;
     }

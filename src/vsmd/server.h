@@ -52,14 +52,15 @@ void vsm_server_free(VsmServer *server); /* after vsm_server_stop() */
 /**
  * vsm_server_listen:
  * @name: of a systemd socket, taken when there is one
+ * @type: SOCK_SEQPACKET for who speaks the protocol: QEMU's character devices,
+ *        which whoever has QMP can connect to any stream socket in the name of
+ *        QEMU's process, cannot come there
  * @mode: of the socket file that is made otherwise
  *
  * Returns: a listening descriptor, or -1
  */
-int vsm_server_listen(const char *name,
-                      const char *path,
-                      guint mode,
-                      GError **error);
+int vsm_server_listen(
+    const char *name, const char *path, int type, guint mode, GError **error);
 
 /* Called by the main loop when @fd has a connection. */
 gboolean vsm_server_accept(int fd, GIOCondition condition, gpointer server);
