@@ -8,9 +8,9 @@
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include "vsmd/bounds.h"
 #include "vsmd/export.h"
