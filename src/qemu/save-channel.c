@@ -10,7 +10,7 @@
 
 #include "qemu/osdep.h"
 #include "block/aio-wait.h"
-#include "block/block-io.h"
+#include "block/block_int.h"
 #include "qapi/error.h"
 #include "qemu/coroutine.h"
 #include "buffer.h"
@@ -62,10 +62,10 @@ static void write_failed(VsmSaveChannel *channel, int ret)
     channel->ret = ret;
     g_set_error(&channel->error, VSM_ERROR,
                 full ? VSM_ERROR_NO_SPACE : VSM_ERROR_STORE,
-                "the VM state cannot be written to disk '%s': %s; %s",
-                channel->disk, strerror(-ret),
-                full ? "make room where its image lies, or delete snapshots"
-                     : "check the storage of its image");
+                "the VM state cannot be written to disk '%s' (%s): %s; %s",
+                channel->disk, channel->bs->filename, strerror(-ret),
+                full ? "make room where it lies, or delete snapshots"
+                     : "check its storage");
 }
 
 static int coroutine_fn write_co(Write *write)

@@ -421,7 +421,7 @@ def test_disk_full_while_saving_keeps_the_old_snapshot(off, small_folder):
     disk.symlink_to(folder / disk.name)
     off.start(loadvm="boot")
     old = off.vsm_snapshot("boot")
-    full = "'disk0': No space left on device; make room"
+    full = f"{disk}): No space left on device; make room"
     with pytest.raises(QmpError, match="(?i)no space left"):
         off.savevm("boot")
     refusal = off.qmp.event("VSM_REFUSED")

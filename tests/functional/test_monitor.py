@@ -225,6 +225,8 @@ def test_progress_grows_to_the_end(big, command):
 
 def test_progress_of_a_save_is_told(big):
     """Nobody can ask for it: QEMU answers nothing else meanwhile."""
+    big.qmp2.seen("VSM_PROGRESS")
+    big.qmp2.events.clear()
     big.savevm("again")
     told = big.qmp2.seen("VSM_PROGRESS")
     big.delvm("again")
@@ -335,10 +337,8 @@ def test_monitors_answer_soon_after_a_question_that_the_tpm_lets_wait(guest):
     assert answers_quickly(guest.qmp) < 20
     with pytest.raises(QmpError, match="not answered for 10 s.*see to the TPM"):
         guest.qmp2.answer()
-    guest.qmp2.send("query-vsm-snapshots")
+    assert guest.vsm_tags() == ["boot"]         # needs no TPM
     assert guest.serial.ask("ping") == ""       # the guest runs on
-    with pytest.raises(QmpError, match="not answered for 10 s"):
-        guest.qmp2.answer()
     assert time.monotonic() - begin < 40, "the deadline of a request is 60 s"
     guest.tpm.proxy.release()
     assert guest.vsm_status()["state"] == "idle"
