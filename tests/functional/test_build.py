@@ -111,12 +111,78 @@ def test_changed_patch_goes_onto_a_clean_tree_and_touches_no_other_file(tree):
     assert (tree.patched / "other.c").stat().st_mtime_ns == before
 
 
+def test_edit_in_qemu_src_arrives_and_touches_no_other_file(tree):
+    (tree.patches / "0001-a.patch").write_text(PATCH.format(name="one"))
+    (tree.qemu / "gone.c").write_text("int gone;\n")
+    assert tree.source(QEMU_SRC=tree.qemu).returncode == 0
+    before = (tree.patched / "main.c").stat().st_mtime_ns
+
+    (tree.qemu / "other.c").write_text("int edit;\n")   # of the same size
+    (tree.qemu / "new.c").write_text("int new;\n")
+    (tree.qemu / "gone.c").unlink()
+    (tree.qemu / "build").mkdir()
+    (tree.qemu / "build/main.o").write_text("is no source")
+    assert tree.source(QEMU_SRC=tree.qemu).returncode == 0
+    assert (tree.patched / "other.c").read_text() == "int edit;\n"
+    assert (tree.patched / "new.c").exists()
+    assert not (tree.patched / "gone.c").exists()
+    assert not (tree.patched / "build").exists()
+    assert (tree.patched / "main.c").read_text() == "int one;\n"
+    assert (tree.patched / "main.c").stat().st_mtime_ns == before
+
+
 def test_second_run_changes_nothing(tree):
     (tree.patches / "0001-a.patch").write_text(PATCH.format(name="one"))
     assert tree.source(QEMU_SRC=tree.qemu).returncode == 0
     before = (tree.patched / "main.c").stat().st_mtime_ns
     assert tree.source(QEMU_SRC=tree.qemu).returncode == 0
     assert (tree.patched / "main.c").stat().st_mtime_ns == before
+
+
+MAIL = """\
+From 0123456789012345678901234567890123456789 Mon Sep 17 00:00:00 2001
+From: VSM <vsm@localhost>
+Date: Thu, 1 Jan 1970 00:00:00 +0000
+Subject: [PATCH 1/1] main: is {name}
+
+Why.
+---
+"""
+
+
+def write_mail(tree, name):
+    (tree.patches / "0001-main.patch").write_text(
+        MAIL.format(name=name) + PATCH.format(name=name))
+
+
+def stand_in(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def test_series_that_was_not_built_since_it_changed_is_told(tree):
+    """Patch by patch, which only `check-patches --build` does."""
+    stand_in(tree.qemu / "scripts/checkpatch.pl", "exit 0;\n")
+    stand_in(tree.top / "build/qemu/tests/qemu-iotests/check",
+             "for n in (68, 267, 286): print(f'ok {n} qcow2 {n:03}')\n")
+    write_mail(tree, "one")
+    assert tree.source(QEMU_SRC=tree.qemu).returncode == 0
+
+    def checked(*args, builds=True):
+        stand_in(tree.top / "scripts/build-qemu",
+                 f"#!/bin/sh\nexit {0 if builds else 1}\n")
+        done = tree.run("check-patches", *args)
+        told = "the series changed since it was last built" in done.stderr
+        return done.returncode, told
+
+    assert checked() == (1, True)
+    assert checked("--build", builds=False) == (1, False)
+    assert checked() == (1, True)
+    assert checked("--build") == (0, False)
+    assert checked() == (0, False)
+    write_mail(tree, "two")
+    assert checked() == (1, True)
 
 
 @pytest.mark.parametrize("path, include, reason", [
@@ -166,15 +232,9 @@ def test_symbols_refuse_what_no_public_header_declares(tree, tmp_path):
 
 def qemu_with_own_tests(home, migration):
     """A finished build as check-qemu sees it; @migration is a shell script."""
-    for path, text in (("qemu-system-x86_64", "exit 0"),
-                       ("tests/qtest/migration-test", migration),
-                       ("tests/qemu-iotests/check",
-                        "print('ok 1 qcow2 068')")):
-        file = home / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text if path.endswith("check")
-                        else f"#!/bin/sh\n{text}\n")
-        file.chmod(0o755)
+    stand_in(home / "qemu-system-x86_64", "#!/bin/sh\nexit 0\n")
+    stand_in(home / "tests/qtest/migration-test", f"#!/bin/sh\n{migration}\n")
+    stand_in(home / "tests/qemu-iotests/check", "print('ok 1 qcow2 068')")
     return home
 
 
