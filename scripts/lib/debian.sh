@@ -66,10 +66,10 @@ unpack_qemu_source() {
     mkdir -p "$apt_dir/source"
     (cd "$apt_dir/source" &&
         run_logged "$log" apt-get source --download-only "qemu=$version") ||
-        die "QEMU's source package could not be fetched: try again later (log: $log)"
+        die "QEMU's source package could not be fetched, or is not what the archive signed: check the network and try again later, or set QEMU_SRC to an unpacked QEMU 10.0 (log: $log)"
     run_logged "$log" dpkg-source --no-copy -x \
         "$apt_dir/source/qemu_${version#*:}.dsc" "$1" ||
-        die "QEMU's source package could not be unpacked (log: $log)"
+        die "QEMU's source package could not be unpacked: remove $apt_dir/source, make space in $build and run it again (log: $log)"
 }
 
 # A Python that has meson >= 1.5 as a module, which QEMU wants: the system's, or
@@ -88,10 +88,11 @@ print(version("meson"))' 2>/dev/null || echo 0)
     private_apt
     mkdir -p "$apt_dir/meson"
     (cd "$apt_dir/meson" && run_logged "$log" apt-get download meson) ||
-        die "meson >= 1.5 could not be fetched from backports (log: $log)"
-    run_logged "$log" dpkg-deb -x "$apt_dir"/meson/meson_*.deb "$apt_dir/meson"
+        die "meson >= 1.5 could not be fetched from backports: check the network and run it again, or set VSM_DEBIAN_MIRROR (log: $log)"
+    run_logged "$log" dpkg-deb -x "$apt_dir"/meson/meson_*.deb "$apt_dir/meson" ||
+        die "meson could not be unpacked: make space in $build and run it again (log: $log)"
     run_logged "$log" /usr/bin/python3 -m venv --system-site-packages \
-        --without-pip "$tools" || die "python3 -m venv failed (log: $log)"
+        --without-pip "$tools" || die "python3 -m venv failed: install python3-venv, make space in $build and run it again (log: $log)"
     site=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
     cp -r "$apt_dir"/meson/usr/lib/python3/dist-packages/* "$site"
     touch "$tools/complete"

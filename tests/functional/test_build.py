@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
+import hashlib
 import os
 import shutil
 import subprocess
@@ -70,12 +71,70 @@ def test_missing_package_is_named_with_the_remedy(tree):
     assert len(done.stderr.splitlines()) == 1
 
 
+def refused_archive(tree, address):
+    """Nothing of it is unpacked; one line beside the one that begins."""
+    done = tree.source(VSM_DEBIAN_MIRROR=address,
+                       VSM_DEBIAN_SECURITY_MIRROR=address)
+    refused(done, "cannot be reached or checked", "QEMU_SRC")
+    assert len(done.stderr.splitlines()) == 2
+    assert "fetching Debian's source package" in done.stderr
+    assert list((tree.top / "build/src").iterdir()) == []
+    assert list((tree.top / "build/debian").glob("source/*")) == []
+
+
 def test_unreachable_archive_is_one_line_with_the_remedy(tree):
-    nowhere = "http://127.0.0.1:9/debian"
-    done = tree.source(VSM_DEBIAN_MIRROR=nowhere,
-                       VSM_DEBIAN_SECURITY_MIRROR=nowhere)
-    refused(done, "cannot be reached", "QEMU_SRC")
-    assert not (tree.top / "build/src/stock").exists()
+    refused_archive(tree, "http://127.0.0.1:9/debian")
+
+
+def source_package(pool):
+    """A QEMU 10.0 that is none; its entry in an archive's list."""
+    source = pool / "qemu-10.0.99"
+    (source / "debian/source").mkdir(parents=True)
+    (source / "debian/source/format").write_text("3.0 (native)\n")
+    (source / "debian/control").write_text(
+        "Source: qemu\nMaintainer: nobody <nobody@localhost>\n"
+        "Standards-Version: 4.6.2\n\n"
+        "Package: qemu\nArchitecture: all\nDescription: forged\n")
+    (source / "debian/changelog").write_text(
+        "qemu (1:10.0.99) trixie; urgency=low\n\n  * Forged.\n\n"
+        " -- nobody <nobody@localhost>  Thu, 01 Jan 2026 00:00:00 +0000\n")
+    subprocess.run(["dpkg-source", "-b", source.name], cwd=pool, check=True,
+                   capture_output=True)
+    described = (pool / "qemu_10.0.99.dsc").read_text()
+    checksums = described[described.index("Checksums-Sha256:"):
+                          described.index("Files:")]
+    return ("Package: qemu\nBinary: qemu\nVersion: 1:10.0.99\n"
+            "Architecture: all\nFormat: 3.0 (native)\nDirectory: pool\n"
+            f"{checksums.rstrip()}\n "
+            f"{sha256_line(pool, 'qemu_10.0.99.dsc')}\n")
+
+
+def sha256_line(folder, path):
+    content = (folder / path).read_bytes()
+    return f"{hashlib.sha256(content).hexdigest()} {len(content)} {path}"
+
+
+def unsigned_archive(home):
+    """All of a Debian archive that build-qemu asks for, but a signature."""
+    (home / "pool").mkdir(parents=True)
+    sources = source_package(home / "pool")
+    for suite in ("trixie", "trixie-security", "bookworm-backports"):
+        folder = home / "dists" / suite
+        lists = ["main/source/Sources", "main/binary-amd64/Packages"]
+        for path in lists:
+            (folder / path).parent.mkdir(parents=True)
+            (folder / path).write_text(
+                sources if path.endswith("Sources") else "")
+        (folder / "Release").write_text(
+            f"Origin: Debian\nSuite: {suite}\nCodename: {suite}\n"
+            "Date: Thu, 01 Jan 2026 00:00:00 UTC\n"
+            "Architectures: amd64\nComponents: main\nSHA256:\n" + "".join(
+                f" {sha256_line(folder, path)}\n" for path in lists))
+    return f"file://{home}"
+
+
+def test_archive_that_nobody_signed_is_refused(tree, tmp_path):
+    refused_archive(tree, unsigned_archive(tmp_path / "mirror"))
 
 
 def test_patch_that_does_not_apply_is_named(tree):
