@@ -117,6 +117,17 @@ def test_error_of_the_tpm_while_attesting(guest, code):
     works_again(guest)
 
 
+def test_half_a_command_or_answer_costs_the_request_alone(guest):
+    """The next one has a connection of its own, to a TPM that is in order."""
+    for code in (proxy.PCR_EXTEND, proxy.UNSEAL, proxy.SIGN):
+        for what in ("command", "answer"):
+            guest.tpm.proxy.halve(code, what)
+            with pytest.raises(Refused, match="(?i)tpm"):
+                guest.attest("boot")
+            runs_on(guest)
+    works_again(guest)
+
+
 def test_busy_answers_of_the_tpm_are_waited_for(paused):
     paused.tpm.proxy.fail(proxy.UNSEAL, 0x922, times=2)       # RC_RETRY
     assert paused.attest("boot").result == "match"

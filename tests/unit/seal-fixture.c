@@ -51,6 +51,17 @@ void assert_unseals(Host *host, Snapshot *s)
     g_assert_no_error(error);
 }
 
+void assert_unseals_beside(Host *host, Snapshot *s, Meddler *meddler)
+{
+    tap_reset(host->tap);
+    host->tap->hook = meddle;
+    host->tap->opaque = meddler;
+    assert_unseals(host, s);
+    g_assert_cmpuint(meddler->times, ==, 0);
+    g_assert_cmpuint(tap_count(host->tap, TPM2_CC_PolicyPCR), >, 2);
+    host->tap->hook = NULL;
+}
+
 void assert_not_unsealed(Host *host,
                          Snapshot *s,
                          VsmError code,

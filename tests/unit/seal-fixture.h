@@ -26,6 +26,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Snapshot, snapshot_free)
 /* Under @s's binding; what comes back must be what was sealed. */
 bool unseal(Host *host, Snapshot *s, GError **error);
 void assert_unseals(Host *host, Snapshot *s);
+/* Though another one extends a PCR, which must cost a second run. */
+void assert_unseals_beside(Host *host, Snapshot *s, Meddler *meddler);
 /* Refused with @code; the message says @text. */
 void assert_not_unsealed(Host *host,
                          Snapshot *s,

@@ -252,6 +252,25 @@ static void test_answers_that_say_not_now_are_asked_again(void)
     assert_works(host->tpm);
 }
 
+/* What a wait of seconds does not mend is told at once, and as what it is. */
+static void test_answers_that_say_later_are_busy(void)
+{
+    static const guint32 codes[] = {TPM2_RC_LOCKOUT, TPM2_RC_OBJECT_HANDLES,
+                                    TPM2_RC_SESSION_HANDLES};
+    g_autoptr(Host) host = host_new(NULL);
+    guint32 rc;
+
+    host->tap->hook = answer;
+    host->tap->opaque = &rc;
+    for (guint i = 0; i < G_N_ELEMENTS(codes); i++) {
+        rc = codes[i];
+        tap_reset(host->tap);
+        assert_error(host->tpm, VSM_ERROR_BUSY, "try again later");
+        g_assert_cmpuint(tap_count(host->tap, TPM2_CC_PCR_Read), ==, 1);
+        assert_works(host->tpm);
+    }
+}
+
 static void test_slow_tpm_is_waited_for(void)
 {
     g_autoptr(Host) host = host_new(NULL);
@@ -348,6 +367,7 @@ int main(int argc, char **argv)
     ADD("keys-again", keys_work_again_after_a_reconnect);
     ADD("another-tpm", another_tpm_is_not_taken_for_ours);
     ADD("not-now", answers_that_say_not_now_are_asked_again);
+    ADD("later", answers_that_say_later_are_busy);
     ADD("slow", slow_tpm_is_waited_for);
     ADD("leftovers", leftovers_of_a_dead_client_are_flushed);
     ADD("leftover-sessions", leftover_sessions_are_flushed_after_a_lost_answer);

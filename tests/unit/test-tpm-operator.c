@@ -269,6 +269,25 @@ static void test_commands_of_an_attest_with_an_operator(void)
     g_assert_cmpuint(host->tap->codes->len, ==, 16);
 }
 
+/* As without an operator, and inside of the longer policy. */
+static void test_unseal_survives_extends_by_others(void)
+{
+    Meddler meddlers[] = {
+        {TPM2_CC_PolicyPCR, 10, 2},
+        {TPM2_CC_PolicyAuthorizeNV, 10, 1},
+        {TPM2_CC_PolicyAuthorizeNV, 23, 1},
+        {TPM2_CC_Unseal, 10, 2},
+    };
+    g_autoptr(Host) host = host_with_operator();
+    g_autoptr(Snapshot) s = seal(host);
+
+    approve(host, &s->binding.boot);
+    for (guint i = 0; i < G_N_ELEMENTS(meddlers); i++) {
+        assert_unseals_beside(host, s, &meddlers[i]);
+    }
+    assert_no_leftovers(host);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -278,6 +297,7 @@ int main(int argc, char **argv)
     ADD("hypervisor", hypervisor_counts_also_with_an_operator);
     ADD("set-up", set_up_finds_the_index_before_and_after_approval);
     ADD("owner", owner_cannot_approve);
+    ADD("survives-extends", unseal_survives_extends_by_others);
     ADD("commands", commands_of_an_attest_with_an_operator);
     return g_test_run();
 }

@@ -378,6 +378,17 @@ void tap_extend_pcr(Tap *tap, guint8 pcr)
     tap_send(tap, command, sizeof(command));
 }
 
+guint32 meddle(Tap *tap, guint32 code, gpointer meddler)
+{
+    Meddler *m = meddler;
+
+    if (code == m->before && m->times) {
+        m->times--;
+        tap_extend_pcr(tap, m->pcr);
+    }
+    return 0;
+}
+
 bool tap_saw(Tap *tap, const guint8 *bytes, gsize size)
 {
     return memmem(tap->wire->data, tap->wire->len, bytes, size) != NULL;

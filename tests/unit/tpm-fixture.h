@@ -78,6 +78,15 @@ char *tap_text(Tap *tap); /* the codes, for messages */
 void tap_send(Tap *tap, const guint8 *command, gsize size);
 void tap_extend_pcr(Tap *tap, guint8 pcr);
 bool tap_saw(Tap *tap, const guint8 *bytes, gsize size);
+
+/* Another user of the TPM extends a PCR, with meddle() as the tap's hook. */
+typedef struct {
+    guint32 before; /* this command */
+    guint8 pcr; /* is extended */
+    guint times;
+} Meddler;
+
+guint32 meddle(Tap *tap, guint32 code, gpointer meddler);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Tap, tap_free)
 
 /* --- What most tests begin with --------------------------------------- */

@@ -50,6 +50,7 @@ class Proxy:
         self.wire = None            # a bytearray: keep what crosses
         self._errors = {}           # command code: [rc, times left]
         self._lost = set()          # command codes whose answer is lost
+        self._halved = {}           # command code: "command" or "answer"
         self._actions = {}          # (command code, after): [count, action]
         self._open = threading.Event()
         self._open.set()
@@ -83,6 +84,13 @@ class Proxy:
     def lose_answer(self, code):
         """The next command of that code is done, its answer lost."""
         self._lost.add(code)
+
+    def halve(self, code, what):
+        """Of the next such command, or of its answer, half gets through.
+
+        what: "command" or "answer"; the connections end with it.
+        """
+        self._halved[code] = what
 
     def act(self, code, action, count=1, after=False):
         """Calls action at the count-th command of that code.
@@ -168,12 +176,15 @@ class Proxy:
             self._clients.discard(client)
             client.close()
 
-    def _ask_tpm(self, command):
+    def _ask_tpm(self, command, halved=False):
         with self._turn:
             try:
                 if not self._tpm:
                     self._tpm = socket.socket(socket.AF_UNIX)
                     self._tpm.connect(self.upstream)
+                if halved:
+                    self._tpm.sendall(command[:len(command) // 2])
+                    raise ConnectionError("half a command on purpose")
                 self._tpm.sendall(command)
                 return _message(self._tpm)
             except OSError:
@@ -195,10 +206,14 @@ class Proxy:
                 error[1] -= 1
                 client.sendall(struct.pack(">HII", 0x8001, 10, error[0]))
                 continue
-            answer = self._ask_tpm(command)
+            halved = self._halved.pop(code, None)
+            answer = self._ask_tpm(command, halved == "command")
             if self.wire is not None:
                 self.wire += command + answer
             self._call(code, after=True)
+            if halved:
+                client.sendall(answer[:len(answer) // 2])
+                raise ConnectionError("half an answer on purpose")
             if code in self._lost:
                 self._lost.discard(code)
                 raise ConnectionError("answer lost on purpose")
