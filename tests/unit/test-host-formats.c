@@ -1,6 +1,6 @@
 /*
  * Known answers of what a host stores and no other test program has: a
- * record's signature, the budget of NV writes.
+ * record's signature, the budget of NV writes, the daemon's secret.
  *
  * The files were made from docs/formats.md, not by this code.
  *
@@ -12,6 +12,7 @@
 
 #include "base/codec.h"
 #include "host/evidence.h"
+#include "host/secret.h"
 #include "known-answer.h"
 
 /* --- A record's signature --------------------------------------------- */
@@ -111,6 +112,42 @@ static void test_budget(void)
     g_assert_cmpint(at_us, <=, g_get_real_time());
 }
 
+/* --- The daemon's secret ---------------------------------------------- */
+
+static VsmSecret *
+load_secret(Store *store, GBytes *content, VsmHostKind kind, GError **error)
+{
+    g_autofree char *path = g_build_filename(store->dir, "copy", NULL);
+
+    g_assert_true(g_file_set_contents_full(
+        path, g_bytes_get_data(content, NULL), g_bytes_get_size(content),
+        G_FILE_SET_CONTENTS_NONE, 0600, NULL));
+    return vsm_host_secret_load(path, kind, store->host->store, false, error);
+}
+
+static void test_secret_of_the_daemon(void)
+{
+    g_autoptr(Store) store = store_new();
+    g_autoptr(GBytes) file = known_answer("secret-daemon-v1.bin");
+    g_autoptr(GBytes) made = vsm_host_new_secret(VSM_HOST_DAEMON, NULL);
+    g_autoptr(VsmSecret) secret = NULL;
+    g_autoptr(GError) error = NULL;
+    const guint8 *bytes;
+
+    secret = load_secret(store, file, VSM_HOST_DAEMON, &error);
+    g_assert_no_error(error);
+    bytes = vsm_secret_peek(secret);
+    for (guint i = 0; i < VSM_TPM_SECRET_BYTES; i++) {
+        g_assert_cmpuint(bytes[i], ==, i);
+    }
+    g_assert_null(load_secret(store, file, VSM_HOST_IN_PROCESS, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_DENIED);
+    /* A new one has the same form. */
+    g_assert_cmpuint(g_bytes_get_size(made), ==, g_bytes_get_size(file));
+    g_assert_cmpmem(g_bytes_get_data(made, NULL), 13,
+                    g_bytes_get_data(file, NULL), 13);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -118,5 +155,7 @@ int main(int argc, char **argv)
     g_test_add_func("/host-formats/signature-of-a-store",
                     test_signature_of_a_store);
     g_test_add_func("/host-formats/budget", test_budget);
+    g_test_add_func("/host-formats/secret-of-the-daemon",
+                    test_secret_of_the_daemon);
     return g_test_run();
 }

@@ -15,6 +15,7 @@
 #include "vsmd/peer.h"
 #include "vsmd/process.h"
 #include "vsmd/registry.h"
+#include "known-answer.h"
 
 #define UUID "3f2b0f5e-0c83-4a52-a1f4-9d8f6f7d9a01"
 #define OTHER "3f2b0f5e-0c83-4a52-a1f4-9d8f6f7d9a02"
@@ -199,6 +200,28 @@ static void test_registry_refuses_what_it_cannot_tell_apart(void)
     g_assert_null(vsm_registry_find_domain(registry, "vm1"));
 }
 
+/* The fixture's text, with what is of this boot and process alone. */
+static char *registry_text(const VsmProcess *process)
+{
+    g_autoptr(GBytes) file = known_answer("vms-v1.txt");
+    GString *text =
+        g_string_new_len(g_bytes_get_data(file, NULL), g_bytes_get_size(file));
+    g_autofree char *boot = NULL;
+    g_autofree char *pid = g_strdup_printf("pid=%d", process->pid);
+    g_autofree char *start =
+        g_strdup_printf("start=%" G_GUINT64_FORMAT, process->start);
+
+    g_assert_true(g_file_get_contents("/proc/sys/kernel/random/boot_id", &boot,
+                                      NULL, NULL));
+    g_assert_cmpuint(g_string_replace(text,
+                                      "6f1d2c3b-4a59-4e68-8b77-a695b4c3d2e1",
+                                      g_strstrip(boot), 0),
+                     ==, 1);
+    g_assert_cmpuint(g_string_replace(text, "pid=4711", pid, 0), ==, 1);
+    g_assert_cmpuint(g_string_replace(text, "start=8150815", start, 0), ==, 1);
+    return g_string_free(text, FALSE);
+}
+
 static void test_registry_is_known_after_a_restart(void)
 {
     g_autofree char *dir = g_dir_make_tmp("vsm-registry-XXXXXX", NULL);
@@ -207,6 +230,7 @@ static void test_registry_is_known_after_a_restart(void)
     g_autofree char *by_process = NULL;
     g_autofree char *by_domain = NULL;
     g_autofree char *text = NULL;
+    g_autofree char *expected = NULL;
     g_autofree char *later = NULL;
     VsmRegistry *registry = vsm_registry_open(path, NULL);
     pid_t pid = child();
@@ -222,8 +246,10 @@ static void test_registry_is_known_after_a_restart(void)
     g_assert_cmpstr(by_process, ==, UUID);
     g_assert_cmpstr(by_domain, ==, OTHER);
     vsm_registry_free(registry);
-    /* After another boot the number is another process's. */
     g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    expected = registry_text(&process);
+    g_assert_cmpstr(text, ==, expected);
+    /* After another boot the number is another process's. */
     id = strstr(text, "id=");
     g_assert_nonnull(id);
     later = g_strdup_printf("%.*sid=x\n%s", (int)(id - text), text,
