@@ -16,11 +16,21 @@ build_libvsm() {
         die "libvsm does not compile (log: $log)"
 }
 
-# A shared library, and headers that keep their time stamps: a change in libvsm
-# alone compiles nothing in QEMU.
+# A shared library, and headers that keep their time stamps.  QEMU is linked with
+# a copy, which is renewed when the exported names change, and loads the library
+# itself: a change in libvsm alone compiles and links nothing of QEMU.
 install_libvsm() {
-    local log=$build/log/libvsm.log
+    local log=$build/log/libvsm.log copy=$prefix/link/libvsm.so names
     run_logged "$log" meson install -C "$build/libvsm" --no-rebuild \
         --only-changed --quiet ||
-        die "libvsm: meson install failed (log: $log)"
+        die "libvsm: meson install failed: make space in $prefix and run it again (log: $log)"
+    names=$(nm -D --defined-only --format=posix "$prefix/lib/libvsm.so.0" |
+        cut -d' ' -f1,2)
+    if [ ! -e "$copy" ] || [ "$(cat "$copy.names" 2>/dev/null)" != "$names" ]; then
+        mkdir -p "$prefix/link"
+        rm -f "$copy.names"
+        cp "$prefix/lib/libvsm.so.0" "$copy"
+        echo "$names" >"$copy.names"
+    fi
+    ln -sfn ../link/libvsm.so "$prefix/lib/libvsm.so"
 }
