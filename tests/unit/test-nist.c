@@ -6,6 +6,7 @@
  */
 #include <glib.h>
 #include <string.h>
+#include <vsm/error.h>
 
 #include "base/text.h"
 #include "crypto/hash.h"
@@ -143,6 +144,12 @@ static void test_backend(gconstpointer backend)
     g_autoptr(VsmHasher) hasher =
         vsm_hasher_new(GPOINTER_TO_INT(backend), &error);
 
+    /* Absent from a build without it, or from a CPU that cannot. */
+    if (g_error_matches(error, VSM_ERROR, VSM_ERROR_UNSUPPORTED) &&
+        GPOINTER_TO_INT(backend) != VSM_HASH_BACKEND_OPENSSL) {
+        g_test_skip(error->message);
+        return;
+    }
     g_assert_no_error(error);
     check_messages(hasher, "SHA384ShortMsg.rsp", 129);
     check_messages(hasher, "SHA384LongMsg.rsp", 128);
@@ -155,11 +162,8 @@ int main(int argc, char **argv)
     g_test_add_data_func("/nist/openssl",
                          GINT_TO_POINTER(VSM_HASH_BACKEND_OPENSSL),
                          test_backend);
-    /* Absent from a build without it, or from a CPU that cannot. */
-    if (vsm_hash_backend_available(VSM_HASH_BACKEND_IPSEC_MB)) {
-        g_test_add_data_func("/nist/ipsec-mb",
-                             GINT_TO_POINTER(VSM_HASH_BACKEND_IPSEC_MB),
-                             test_backend);
-    }
+    g_test_add_data_func("/nist/ipsec-mb",
+                         GINT_TO_POINTER(VSM_HASH_BACKEND_IPSEC_MB),
+                         test_backend);
     return g_test_run();
 }
