@@ -289,12 +289,31 @@ def test_symbols_refuse_what_no_public_header_declares(tree, tmp_path):
     assert done.returncode == 1 and "vsm_public: declared" in done.stdout
 
 
-def qemu_with_own_tests(home, migration):
+IOTESTS = ("ok qcow2 068", "ok qcow2 267", "ok qcow2 286")
+
+
+def qemu_with_own_tests(home, migration, iotests=IOTESTS):
     """A finished build as check-qemu sees it; @migration is a shell script."""
-    stand_in(home / "qemu-system-x86_64", "#!/bin/sh\nexit 0\n")
-    stand_in(home / "tests/qtest/migration-test", f"#!/bin/sh\n{migration}\n")
-    stand_in(home / "tests/qemu-iotests/check", "print('ok 1 qcow2 068')")
+    stand_in(home / "qemu-system-x86_64", "#!/bin/sh
+exit 0
+")
+    stand_in(home / "tests/qtest/migration-test", f"#!/bin/sh
+{migration}
+")
+    stand_in(home / "tests/qemu-iotests/check",
+             f"print({chr(10).join(iotests)!r})")
     return home
+
+
+def check_qemu(tree, stock, patched, limit="20m"):
+    """check-qemu on two builds; each is its migration-test, or more."""
+    def build(name, tests):
+        return qemu_with_own_tests(tree.top / name, *(
+            (tests,) if isinstance(tests, str) else tests))
+
+    return tree.run("check-qemu", VSM_QEMU_TEST_LIMIT=limit,
+                    VSM_QEMU_DIR=build("patched", patched),
+                    VSM_QEMU_STOCK_DIR=build("stock", stock))
 
 
 @pytest.mark.parametrize("stock, patched, limit, words", [
@@ -305,18 +324,43 @@ def qemu_with_own_tests(home, migration):
 ])
 def test_qemus_own_tests_compared(tree, stock, patched, limit, words):
     """A stock run that was cut off is no reference, and is not kept as one."""
-    done = tree.run(
-        "check-qemu", VSM_QEMU_TEST_LIMIT=limit,
-        VSM_QEMU_DIR=qemu_with_own_tests(tree.top / "patched", patched),
-        VSM_QEMU_STOCK_DIR=qemu_with_own_tests(tree.top / "stock", stock))
+    done = check_qemu(tree, stock, patched, limit)
     kept = (tree.top / "build/check-qemu/stock.binary").exists()
     assert kept == ("sleep" not in stock)
     if words is None:
         assert done.returncode == 0, done.stderr
-        assert done.stdout.splitlines()[-1] == "2 passed, 0 failed"
+        assert done.stdout.splitlines()[-1] == "4 passed, 0 failed"
     else:
         assert done.returncode == 1
         assert words in done.stderr
+
+
+def test_qemus_test_that_stock_lacks_can_fail(tree):
+    done = check_qemu(tree, "echo ok 1 /a",
+                      "echo ok 1 /a; echo not ok 2 /new")
+    assert done.returncode == 1
+    assert "/new: fail, stock: none" in done.stderr
+    assert done.stdout.splitlines()[-1] == "4 passed, 1 failed"
+
+
+def test_qemus_test_that_both_skip_is_named_and_not_counted(tree):
+    tests = "echo ok 1 /a; echo 'ok 2 /tls # SKIP no gnutls'"
+    done = check_qemu(tree, tests, tests)
+    assert done.returncode == 0, done.stderr
+    assert "skipped: migration-test/tls" in done.stderr
+    assert done.stdout.splitlines()[-1] == "4 passed, 0 failed"
+
+
+@pytest.mark.parametrize("missing", [
+    (), ("ok qcow2 267 # SKIP",), ("not ok qcow2 267",)])
+def test_qemus_iotests_must_each_pass_on_both(tree, missing):
+    """Even where stock does no better, as without what they need."""
+    tests = ("echo ok 1 /a", (IOTESTS[0], *missing, IOTESTS[2]))
+    done = check_qemu(tree, tests, tests)
+    assert done.returncode == 1
+    for build in ("stock", "patched"):
+        assert f"iotest 267 does not pass on the {build} build" in done.stderr
+    assert done.stdout.splitlines()[-1] == "3 passed, 2 failed"
 
 
 def test_firmware_that_qemu_looks_for_is_there():
