@@ -36,6 +36,17 @@ def acted(guest, action):
         assert guest.status() == "paused"
 
 
+def test_report_leaves_the_guest_running(machines):
+    guest = acting(machines, "report")
+    assert guest.vsm_status()["on-mismatch"] == "report"
+    guest.serial.ask("attack rodata")
+    for _ in range(2):      # what was attacked stays as it is
+        assert guest.attest_runtime("clean").result == "mismatch"
+        assert guest.status() == "running"
+        guest.serial.ask("ping")
+    assert guest.qmp.seen("VSM_ROLLED_BACK") == []
+
+
 def test_attest_acts_by_on_mismatch_too(machines):
     guest = acting(machines, "rollback")
     guest.serial.ask("attack rodata")
