@@ -139,9 +139,10 @@ def test_mismatch_report_is_signed_too_and_lists_the_ranges(guest, tmp_path):
 
 # For one recipient only
 
-def test_only_the_recipient_opens_the_report(paused, tmp_path):
-    private, public = report.jose_new_key(tmp_path)
-    stranger, _ = report.jose_new_key(tmp_path, "stranger")
+@pytest.mark.parametrize("curve", ["P-256", "P-384"])
+def test_only_the_recipient_opens_the_report(paused, tmp_path, curve):
+    private, public = report.jose_new_key(tmp_path, curve=curve)
+    stranger, _ = report.jose_new_key(tmp_path, "stranger", curve)
     answer = paused.attest("boot", recipient=json.dumps(public))
     assert answer.verdict is None
     assert len(answer.report.split(".")) == 5

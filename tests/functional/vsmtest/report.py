@@ -24,12 +24,12 @@ def jose_verify(report, rk_jwk, folder):
     return done.returncode == 0
 
 
-def jose_new_key(folder, name="recipient"):
-    """A P-256 key of a remote system: (private file, public JWK)."""
+def jose_new_key(folder, name="recipient", curve="P-256"):
+    """An EC key of a remote system: (private file, public JWK)."""
     folder = pathlib.Path(folder)
     private = folder / f"{name}.jwk"
-    run(["jose", "jwk", "gen", "-i", '{"kty":"EC","crv":"P-256"}',
-         "-o", private])
+    run(["jose", "jwk", "gen", "-i",
+         json.dumps({"kty": "EC", "crv": curve}), "-o", private])
     public = run(["jose", "jwk", "pub", "-i", private, "-o", "-"]).stdout
     jwk = json.loads(public)
     return private, {key: jwk[key] for key in ("kty", "crv", "x", "y")}
