@@ -16,8 +16,10 @@ from vsmtest.vsm import Refused
 WIDE = ("virtio-net", "virtio-rng", "virtio-serial", "virtio-balloon",
         "e1000e", "xhci", "ahci")
 WIDE_DRIVERS = ("e1000e", "xhci_hcd", "ahci", "virtio_net", "virtio_blk",
-                "virtio_rng", "usbhid", "tpm0")
+                "virtio_rng", "virtio_console", "virtio_balloon", "usbhid",
+                "tpm0")
 BIND_S = 30         # for the last driver, on a busy machine
+LATER_S = 400 * 86400 + 3723    # changes each field of the CMOS clock
 
 
 def test_match_right_after_loadvm_option(paused):
@@ -53,11 +55,28 @@ def test_match_after_a_rollback_into_a_paused_vm(guest):
     assert answer.result == "match", answer.findings
 
 
-def test_match_later_on_the_wall_clock(paused):
-    assert paused.attest("boot").result == "match"
-    time.sleep(150 if wait.LONG else 20)
-    answer = paused.attest("boot")
-    assert answer.result == "match", answer.findings
+def later(guest):
+    """A year on QEMU's wall clock, and some of each other clock."""
+    guest.later(LATER_S)
+    time.sleep(150 if wait.LONG else 2)
+
+
+def cmos_clock(guest):
+    return guest.qmp.command("qom-get", path="/machine", property="rtc-time")
+
+
+def test_match_later_on_the_wall_clock(machines):
+    guest = machines.new(wall_clock=True).start()
+    guest.snapshot_save("one")
+    guest.restart(loadvm="one", paused=True)
+    before = cmos_clock(guest)
+    for _ in range(2):
+        later(guest)
+        answer = guest.attest("one")
+        assert answer.result == "match", answer.findings
+    after = cmos_clock(guest)
+    assert all(before[name] != after[name]
+               for name in before if name != "tm_sec")
 
 
 @pytest.mark.in_process("QEMU's own affair in both modes")
@@ -164,23 +183,37 @@ def expect_drivers(guest, names):
     assert missing() == []
 
 
+def expect_rtc_interrupts(guest):
+    """The CMOS clock's, periodic, reach Linux."""
+    def count():
+        return int(guest.serial.ask("sh awk '/rtc/{print$2+$3}' "
+                                    "/proc/interrupts"))
+
+    before = count()
+    wait.until("some interrupts of the CMOS clock",
+               lambda: count() >= before + 10)
+
+
 @pytest.mark.parametrize("machine", ["pc", "q35"])
 def test_match_with_every_device(machines, machine):
+    """No HPET: Linux has it take the place of the CMOS clock's interrupts."""
     guest = machines.new(machine=machine, machine_options="hpet=off",
                          memory_mib=192, vcpus=2, flavour="full", vtpm=True,
-                         devices=WIDE, extra=("-rtc", "clock=vm")).start()
+                         devices=WIDE, wall_clock=True,
+                         extra=("-rtc", "clock=vm")).start()
     expect_drivers(guest, WIDE_DRIVERS)
     guest.serial.ask("rtc on")
+    expect_rtc_interrupts(guest)
     guest.savevm("all")
     guest.serial.ask("dirty 16")
     assert guest.attest("all").result == "mismatch"
     guest.stop()
     guest.savevm("all")
-    time.sleep(2)
+    later(guest)
     answer = guest.attest("all")
     assert answer.result == "match", answer.findings
     guest.loadvm("all")
-    time.sleep(2)
+    later(guest)
     answer = guest.attest("all")
     assert answer.result == "match", answer.findings
     guest.cont()
@@ -190,11 +223,11 @@ def test_match_with_every_device(machines, machine):
     answer = guest.attest("all")
     assert answer.result == "match", answer.findings
     guest.restart(loadvm="all", paused=True)
-    time.sleep(2)
+    later(guest)
     answer = guest.attest("all")
     assert answer.result == "match", answer.findings
     guest.cont()
-    guest.serial.ask("ping")
+    expect_rtc_interrupts(guest)
 
 
 # A disk that takes 1 KiB a second, and fails at its second 64 KiB

@@ -10,6 +10,7 @@ import os
 import pathlib
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 
@@ -79,6 +80,7 @@ class Config:
     kernel_line: str = KERNEL_LINE
     qemu: str = ""                        # another binary
     mortal: bool = False                  # kill_at_write() is possible
+    wall_clock: bool = False              # later() is possible
     extra: tuple = ()
 
 
@@ -93,6 +95,7 @@ class Guest(VsmCommands):
         self.state_dir = self.home / "state"
         self.secret = self.home / "secret"
         self.kill_at = self.home / "kill-at"
+        self.wall_clock = self.home / "wall-clock"
         self.daemon = Daemon(self.home / "vsmd") \
             if (self.config.attester or attester) == DAEMON else None
         self.qmp = self.qmp2 = self.serial = None
@@ -210,12 +213,24 @@ class Guest(VsmCommands):
             except daemon.Exited as error:
                 raise Exited(str(error)) from error
 
+    def _environment(self):
+        """QEMU's, with what is preloaded into it."""
+        env, preloaded = dict(os.environ), []
+        if self.config.mortal:
+            preloaded.append(paths.kill_at_write())
+            env["VSM_KILL_AT"] = str(self.kill_at)
+        if self.config.wall_clock:
+            preloaded.append(paths.wall_clock())
+            env["VSM_WALL_CLOCK"] = str(self.wall_clock)
+            if not self.wall_clock.exists():
+                self.wall_clock.write_bytes(bytes(8))
+        if preloaded:
+            env["LD_PRELOAD"] = ":".join(preloaded)
+        return env
+
     def _spawn(self, argv, errors):
         """QEMU, registered with the daemon before it begins."""
-        env = dict(os.environ)
-        if self.config.mortal:
-            env.update(LD_PRELOAD=paths.kill_at_write(),
-                       VSM_KILL_AT=str(self.kill_at))
+        env = self._environment()
         if not self.daemon:
             return subprocess.Popen(argv, stdin=subprocess.DEVNULL, env=env,
                                     stdout=errors, stderr=errors)
@@ -334,6 +349,12 @@ class Guest(VsmCommands):
         text = f"{self.disks[disk].name} {number}\n"
         (self.home / "kill-at.new").write_text(text)
         (self.home / "kill-at.new").rename(self.kill_at)
+
+    def later(self, seconds):
+        """QEMU's wall clock jumps ahead, and its next one's is there, too."""
+        ahead, = struct.unpack("=q", self.wall_clock.read_bytes())
+        with open(self.wall_clock, "r+b") as file:  # it is mapped
+            file.write(struct.pack("=q", ahead + seconds))
 
     def restart(self, loadvm=None, paused=False, boot=True):
         """Quits and starts again."""

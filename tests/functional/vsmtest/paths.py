@@ -1,8 +1,8 @@
 """Where the built programs are, and one way to run them.
 
 Each is taken from the environment first (VSM_QEMU, VSM_STOCK_QEMU,
-VSM_QEMU_IMG, VSM_VSMCTL, VSM_VSMD, VSM_KILL_AT_WRITE), then from the build
-folder (VSM_BUILD).
+VSM_QEMU_IMG, VSM_VSMCTL, VSM_VSMD, VSM_KILL_AT_WRITE, VSM_WALL_CLOCK_SO),
+then from the build folder (VSM_BUILD).
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
@@ -66,6 +66,13 @@ def kill_at_write():
     return _find("VSM_KILL_AT_WRITE",
                  [BUILD / "libvsm/tests/tools/kill-at-write.so"],
                  "run scripts/build-qemu, or set VSM_KILL_AT_WRITE")
+
+
+def wall_clock():
+    """What is preloaded into a QEMU whose wall clock is set forward."""
+    return _find("VSM_WALL_CLOCK_SO",
+                 [BUILD / "libvsm/tests/tools/wall-clock.so"],
+                 "run scripts/build-qemu, or set VSM_WALL_CLOCK_SO")
 
 
 def guest_file(flavour, name):
