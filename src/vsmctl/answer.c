@@ -97,7 +97,8 @@ int answer_exit_code(const json_t *verdict)
                                               : VSMCTL_MISMATCH;
 }
 
-static int show(const json_t *answer, GError **error)
+/* @failure: (nullable): of the job that has this answer all the same */
+static int show(json_t *answer, const char *failure, GError **error)
 {
     const json_t *verdict = json_object_get(answer, "verdict");
     const char *out = vsmctl_options.out;
@@ -107,9 +108,15 @@ static int show(const json_t *answer, GError **error)
         return -1;
     }
     if (out && strcmp(out, "-") == 0) {
+        if (failure) {
+            vsmctl_print_message(failure);
+        }
         return answer_exit_code(verdict);
     }
     if (vsmctl_options.json) {
+        if (failure) {
+            json_object_set_new(answer, "failed", json_string(failure));
+        }
         vsmctl_print_json(answer);
     } else if (verdict) {
         answer_print_verdict(answer);
@@ -118,6 +125,9 @@ static int show(const json_t *answer, GError **error)
     }
     if (!vsmctl_options.json && out) {
         vsmctl_print_field("report", out);
+    }
+    if (!vsmctl_options.json) {
+        vsmctl_print_field("failed", failure);
     }
     return answer_exit_code(verdict);
 }
@@ -147,9 +157,8 @@ run_job(Qmp *qmp, const char *command, const Request *request, GError **error)
         }
         return -1;
     }
-    code = show(answer, error);
+    code = show(answer, ok ? NULL : why->message, error);
     if (!ok && code >= 0) {
-        vsmctl_print_field("failed", why->message);
         code = code == VSMCTL_MATCH || code == VSMCTL_ENCRYPTED
                    ? vsm_error_exit_code(why->code)
                    : code;

@@ -76,7 +76,7 @@ void vsmctl_show_before(const json_t *value)
 }
 
 /* Our own errors have line ends, but what they quote must not steer. */
-static void print_lines(const char *text)
+void vsmctl_print_message(const char *text)
 {
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
 
@@ -96,7 +96,7 @@ void vsmctl_print_error(const char *code, const char *text)
 
         vsmctl_print_json(object);
     }
-    print_lines(text);
+    vsmctl_print_message(text);
 }
 
 char *vsmctl_time(json_int_t seconds)

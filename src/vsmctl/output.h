@@ -35,6 +35,9 @@ void vsmctl_print_json(const json_t *value);
  */
 void vsmctl_show_before(const json_t *value);
 
+/* On standard error alone. */
+void vsmctl_print_message(const char *text);
+
 /* On standard error; with --json also an object on standard output. */
 void vsmctl_print_error(const char *code, const char *text);
 

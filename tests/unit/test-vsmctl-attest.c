@@ -10,6 +10,7 @@
 #include "report-fixture.h"
 #include "vsmctl-run.h"
 
+#include <jansson.h>
 #include <signal.h>
 #include <string.h>
 
@@ -33,8 +34,10 @@ static char *verdict(const char *result, guint left_out)
         result, left_out);
 }
 
-static Run
-attest(const char *report_answer, const char *jobs, const char *event)
+static Run attest_with(const char *option,
+                       const char *report_answer,
+                       const char *jobs,
+                       const char *event)
 {
     const StubAnswer answers[] = {
         {"vsm-attest", STUB_DONE, NULL, 0},
@@ -46,7 +49,13 @@ attest(const char *report_answer, const char *jobs, const char *event)
     g_autofree char *path = in_scratch("attest.sock");
     g_autoptr(Stub) stub = stub_new(path, answers);
 
-    return vsmctl("attest", "tag:clean", "--qmp", path, NULL);
+    return vsmctl("attest", "tag:clean", "--qmp", path, option, NULL);
+}
+
+static Run
+attest(const char *report_answer, const char *jobs, const char *event)
+{
+    return attest_with(NULL, report_answer, jobs, event);
 }
 
 static void test_attest_tells_results_by_exit_code(void)
@@ -150,6 +159,25 @@ static void test_failed_rollback_with_a_report_is_not_0(void)
     g_assert_cmpint(run.code, ==, 1);
     says(run.out, "tampered says no");
     g_assert_cmpint(odd.code, ==, 2);
+}
+
+/* Whoever reads the standard output gets one document and nothing behind it. */
+static void test_failed_rollback_leaves_the_output_whole(void)
+{
+    g_autofree char *answer = verdict("mismatch", 0);
+    g_auto(Run) json =
+        attest_with("--json", answer, STUB_JOB_FAILED, REFUSED("tampered"));
+    g_auto(Run) report =
+        attest_with("--out=-", answer, STUB_JOB_FAILED, REFUSED("tampered"));
+    json_auto_t *object = json_loads(json.out, 0, NULL);
+
+    g_assert_cmpint(json.code, ==, 1);
+    g_assert_cmpstr(json_string_value(json_object_get(object, "failed")), ==,
+                    "tampered says no");
+    g_assert_nonnull(json_object_get(object, "verdict"));
+    g_assert_cmpint(report.code, ==, 1);
+    g_assert_cmpstr(report.out, ==, "aa.bb.cc\n");
+    says(report.err, "tampered says no");
 }
 
 static void test_report_is_kept_and_jobs_dismissed(void)
@@ -300,6 +328,8 @@ int main(int argc, char **argv)
                     test_refusal_without_its_event_keeps_its_exit_code);
     g_test_add_func("/vsmctl/failed-rollback-with-a-report-is-not-0",
                     test_failed_rollback_with_a_report_is_not_0);
+    g_test_add_func("/vsmctl/failed-rollback-leaves-the-output-whole",
+                    test_failed_rollback_leaves_the_output_whole);
     g_test_add_func("/vsmctl/report-is-kept-and-jobs-dismissed",
                     test_report_is_kept_and_jobs_dismissed);
     g_test_add_func("/vsmctl/request-for-another-vm-is-not-asked",
