@@ -196,6 +196,43 @@ def test_status_is_readable_and_json(guest):
     assert status["uuid"] == guest.config.uuid
 
 
+def ctl_json(guest, *argv, code=MATCH):
+    """The one JSON value that is all of the standard output."""
+    done = guest.ctl(*argv, "--json", check=code)
+    return json.loads(done.stdout)
+
+
+def test_json_is_one_value_for_each_command(off):
+    keys = json.loads(off.ctl_host("keys", "--json").stdout)
+    assert [entry["boot_policy"] for entry in keys["hosts"]] == ["frozen"]
+    off.start(loadvm="boot", paused=True)
+    for command in ("attest", "verify-snapshot", "rollback"):
+        answer = ctl_json(off, command, "tag:boot")
+        assert answer["verdict"]["result"] == "match"
+        assert answer["report"].count(".") == 2
+    made = ctl_json(off, "snapshot", "one")
+    assert made["tag"] == "one"
+    assert ctl_json(off, "show", "one") == made
+    assert ctl_json(off, "delete", "one") == made
+    assert [entry["tag"] for entry in ctl_json(off, "list")] == ["boot"]
+    failed = ctl_json(off, "show", "one", code=USAGE)
+    assert failed["error"] == "not-found" and "vsmctl list" in failed["message"]
+
+
+def test_json_of_a_changed_vm_and_of_a_damaged_snapshot(guest):
+    guest.serial.ask("dirty 4")
+    answer = ctl_json(guest, "attest", "boot", code=MISMATCH)
+    assert answer["verdict"]["result"] == "mismatch"
+    image = guest.image
+    image.flip("boot", image.ram_page("boot"))
+    answer = ctl_json(guest, "verify-snapshot", "boot", code=MISMATCH)
+    assert answer["verdict"]["result"] == "mismatch"
+    refused = ctl_json(guest, "rollback", "boot", code=UNTRUSTED)
+    assert refused["error"] == "tampered"
+    assert "first difference at byte" in refused["message"]
+    assert guest.status() == "running"
+
+
 def test_refusal_and_damage_have_their_exit_code(guest):
     image = guest.image
     image.flip("boot", image.ram_page("boot"))
