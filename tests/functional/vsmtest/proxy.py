@@ -48,7 +48,7 @@ class Proxy:
         self.upstream = str(upstream)
         self.commands = []          # command codes, in order
         self.wire = None            # a bytearray: keep what crosses
-        self._errors = {}           # command code: [rc, times left]
+        self._errors = {}           # command code: [rc, times, skip] left
         self._lost = set()          # command codes whose answer is lost
         self._halved = {}           # command code: "command" or "answer"
         self._actions = {}          # (command code, after): [count, action]
@@ -77,9 +77,12 @@ class Proxy:
             except OSError:
                 pass
 
-    def fail(self, code, rc, times=1):
-        """The next commands of that code are answered with rc."""
-        self._errors[code] = [rc, times]
+    def fail(self, code, rc, times=1, skip=0):
+        """The next commands of that code are answered with rc.
+
+        skip: so many of them are done first.
+        """
+        self._errors[code] = [rc, times, skip]
 
     def lose_answer(self, code):
         """The next command of that code is done, its answer lost."""
@@ -114,6 +117,17 @@ class Proxy:
 
         self.act(code, wait, count)
         return came, go
+
+    def _error(self, code):
+        """What the relay answers by itself; 0: the TPM is asked."""
+        error = self._errors.get(code)
+        if not error or not error[1]:
+            return 0
+        if error[2]:
+            error[2] -= 1
+            return 0
+        error[1] -= 1
+        return error[0]
 
     def _call(self, code, after):
         wanted = self._actions.get((code, after))
@@ -201,10 +215,9 @@ class Proxy:
             self.commands.append(code)
             if self._call(code, after=False):
                 raise ConnectionError("command dropped on purpose")
-            error = self._errors.get(code)
-            if error and error[1]:
-                error[1] -= 1
-                client.sendall(struct.pack(">HII", 0x8001, 10, error[0]))
+            error = self._error(code)
+            if error:
+                client.sendall(struct.pack(">HII", 0x8001, 10, error))
                 continue
             halved = self._halved.pop(code, None)
             answer = self._ask_tpm(command, halved == "command")
