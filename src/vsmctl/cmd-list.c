@@ -21,7 +21,9 @@ static const char *note_on(const json_t *entry)
     if (strcmp(on_disks, "orphaned") == 0) {
         return "  ORPHANED: on no disk";
     }
-    return strcmp(on_disks, "partial") == 0 ? "  PARTIAL: a disk lacks it" : "";
+    return strcmp(on_disks, "partial") == 0
+               ? "  PARTIAL: a disk lacks it, or has it twice"
+               : "";
 }
 
 static void print_row(const json_t *entry)
