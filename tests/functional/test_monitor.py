@@ -145,6 +145,27 @@ def test_unplug_is_refused_while_ram_is_hashed(big):
     ends_well(big, job)
 
 
+def test_gdb_cannot_let_the_guest_run_while_ram_is_hashed(big):
+    """It asks nobody and starts the vCPUs by itself."""
+    gdb = big.gdb()
+    gdb.packet("?")             # the guest has stopped
+    big.loadvm("big")
+    big.qmp.events.clear()
+    job = until_it_hashes(big, big.start_vsm("vsm-attest", "big"))
+    for packet in ("c", "vCont;c"):
+        gdb.send(packet)
+    still_hashes(big, job)
+    assert big.status() == "paused"
+    answer = big.finish_vsm(*job)
+    assert (answer.result, answer.findings) == ("match", [])
+    assert big.qmp.seen("RESUME") == []
+    assert big.status() == "paused"
+    assert len(re.findall(HELD, big.stderr())) == 2
+    gdb.close()
+    big.cont()
+    assert big.serial.ask("ping") == ""
+
+
 def test_reset_while_ram_is_hashed_fails_the_job_and_the_guest_boots(big):
     try:
         job = paused_by_attest(big)
@@ -157,14 +178,77 @@ def test_reset_while_ram_is_hashed_fails_the_job_and_the_guest_boots(big):
         big.serial.ask("ping")
 
 
+def until_it_hashes(guest, job):
+    wait.until("the job hashes", lambda: guest.qmp.job(job[0])
+               ["total-progress"] > 1 << 20, step=0)
+    return job
+
+
 def begun(guest, command):
     """Starts a job and waits until it hashes."""
     if command == "vsm-attest":
         return paused_by_attest(guest)
-    job = guest.start_vsm(command, "big")
-    wait.until("the job hashes", lambda: guest.qmp.job(job[0])
-               ["total-progress"] > 1 << 20, step=0)
-    return job
+    return until_it_hashes(guest, guest.start_vsm(command, "big"))
+
+
+def still_hashes(guest, job):
+    """What came before came in time to count; the guest was not touched."""
+    assert guest.qmp.job(job[0])["status"] == "running"
+    assert guest.qmp.seen("STOP") == guest.qmp.seen("RESUME") == []
+
+
+# While what is stored is verified: what the guest's state does not forbid
+REQUESTS = [
+    ("vsm-attest", JOB | {"scope": "full"}),
+    ("vsm-attest", JOB | {"scope": "runtime"}),
+    ("vsm-verify", JOB),
+    ("vsm-rollback", JOB),
+    ("vsm-watch", {"snapshot": "big", "seconds": 60}),
+    ("human-monitor-command", {"command-line": "savevm late"}),
+    ("human-monitor-command", {"command-line": "loadvm big"}),
+    ("human-monitor-command", {"command-line": "delvm big"}),
+    ("device_add", {"driver": "virtio-rng-pci", "bus": "port0",
+                    "id": "late"}),
+    ("device_del", {"id": "rng9"}),
+    ("blockdev-snapshot-delete-internal-sync", {"device": "disk0",
+                                                "name": "big"}),
+]
+SNAPSHOT_JOBS = [
+    ("snapshot-save", {"tag": "late", "vmstate": "disk0"}),
+    ("snapshot-load", {"tag": "big", "vmstate": "disk0"}),
+    ("snapshot-delete", {"tag": "big"}),
+]
+
+
+def refusal_of(monitor, command, arguments):
+    """Why the command, or its job, is refused."""
+    try:
+        text = monitor.command(command, **arguments)
+        if "job-id" in arguments:
+            monitor.finish_job(arguments["job-id"])
+    except QmpError as error:
+        return error.text
+    return text
+
+
+@pytest.mark.parametrize("command", ["vsm-verify", "vsm-rollback"])
+def test_all_else_is_refused_while_the_stored_snapshot_is_verified(big,
+                                                                   command):
+    """A rollback's first pass is no different."""
+    job = begun(big, command)
+    operation = command.removeprefix("vsm-")
+    for request, arguments in REQUESTS + [
+            (name, {"job-id": "late", "devices": ["disk0"]} | arguments)
+            for name, arguments in SNAPSHOT_JOBS]:
+        assert re.search(f"busy .({operation} of 'big'|attest|load).; try "
+                         "again", refusal_of(big.qmp2, request, arguments))
+    assert "'vsm0' is in use" in refusal_of(big.qmp2, "object-del",
+                                            {"id": "vsm0"})
+    still_hashes(big, job)
+    assert big.finish_vsm(*job).result == "match"
+    assert big.qmp.job("second") is big.qmp.job("late") is None
+    assert big.qcow2_tags() == big.vsm_tags() == ["big"]
+    assert big.status() == "running"
 
 
 @pytest.mark.parametrize("command",
@@ -203,6 +287,18 @@ def test_cancel_of_a_rollback_comes_too_late_once_it_loads(big):
     assert "error" not in big.qmp.job(job[0])
     assert big.status() == "running"
     assert big.serial.ask("memget") == ""
+
+
+def test_stop_and_cont_count_in_the_first_pass_of_a_rollback(big):
+    """Afterwards the guest is as it was when the load began."""
+    for command, status in (("stop", "paused"), ("cont", "running")):
+        job = begun(big, "vsm-rollback")
+        big.qmp2.command(command)
+        assert big.qmp.job(job[0])["status"] == "running", "came too late"
+        assert big.status() == status
+        assert big.finish_vsm(*job).result == "match"
+        assert big.status() == status
+    assert big.serial.ask("ping") == ""
 
 
 @pytest.mark.parametrize("command",
@@ -256,13 +352,27 @@ def test_pause_is_reported_and_real(big):
     assert answer.verdict["bytes-hashed"] >= RAM_MIB << 20
 
 
-def test_quit_while_ram_is_hashed_ends_qemu(big_machine):
-    """Ends the shared machine and starts it again."""
-    paused_by_attest(big_machine)
-    big_machine.qmp2.command("quit")
-    assert big_machine.wait_exit(30) == 0
-    big_machine.start(loadvm="big")
-    assert big_machine.vsm_tags() == ["big"]
+def quits(big, quit_now):
+    """An orderly end, which leaves a good snapshot; starts it again."""
+    quit_now()
+    assert big.wait_exit(30) == 0
+    big.start(loadvm="big")
+    assert big.vsm_tags() == ["big"]
+    assert big.serial.ask("ping") == ""
+
+
+@pytest.mark.parametrize("command",
+                         ["vsm-attest", "vsm-verify", "vsm-rollback"])
+def test_quit_while_a_job_hashes_ends_qemu(big, command):
+    job = begun(big, command)
+    assert big.qmp.job(job[0])["status"] == "running"
+    quits(big, lambda: big.qmp2.command("quit"))
+
+
+def test_quit_while_a_rollback_loads_ends_qemu_after_it(big):
+    big.start_vsm("vsm-rollback", "big")
+    big.qmp.event("STOP")
+    quits(big, lambda: big.qmp2.send("quit"))
 
 
 def load(guest, how, tag):
@@ -311,6 +421,31 @@ def test_storage_changed_between_the_two_passes(big_machine, how):
     assert big_machine.status() == "internal-error"
     big_machine.restart(loadvm="big")
     assert big_machine.serial.ask("ping") == ""
+
+
+def test_running_migration_keeps_every_load_out(guest):
+    """Also one that begins while a rollback is still in its checks."""
+    guest.serial.ask("mem changed")
+    came, go = guest.tpm.proxy.stall(UNSEAL)
+    job = guest.start_vsm("vsm-rollback", "boot")
+    assert came.wait(30)
+    guest.qmp2.command("migrate-set-parameters", max_bandwidth=65536)
+    guest.qmp2.command("migrate", uri="exec:cat >/dev/null")
+    wait.until("the migration", lambda: guest.qmp2.command("query-migrate")
+               ["status"] == "active")
+    go.set()
+    with pytest.raises(Refused) as caught:
+        guest.finish_vsm(*job)
+    assert not caught.value.vm_changed
+    for load in (guest.loadvm, guest.snapshot_load):
+        with pytest.raises(QmpError):
+            load("boot")
+    assert guest.status() == "running"
+    assert guest.serial.ask("memget") == "changed"
+    guest.qmp2.command("migrate_cancel")
+    wait.until("its end", lambda: guest.qmp2.command("query-migrate")
+               ["status"] == "cancelled")
+    assert guest.rollback("boot").result == "match"
 
 
 # The TPM is slow

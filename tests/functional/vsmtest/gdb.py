@@ -27,10 +27,16 @@ class Gdb:
         first, self._buffer = self._buffer[:1], self._buffer[1:]
         return first
 
-    def packet(self, text):
-        """One packet; the stub's answer."""
+    def send(self, text):
+        """One packet, and that it arrived; an answer may never come."""
         body = text.encode()
         self._socket.sendall(b"$" + body + b"#%02x" % (sum(body) & 0xff))
+        while self._byte() != b"+":
+            pass
+
+    def packet(self, text):
+        """One packet; the stub's answer."""
+        self.send(text)
         while self._byte() != b"$":
             pass
         answer = b""
