@@ -13,6 +13,8 @@ import struct
 MAGIC = 0x514649fb
 OFFSET_MASK = 0x00fffffffffffe00
 COMPRESSED = 1 << 62
+EXTENDED_L2 = 1 << 4    # an incompatible feature, of version 3
+SUBCLUSTERS = 32        # of a cluster then
 PAGE_RECORD = re.compile(rb"\0\0\0\0..[\x00-\xf0]\x28", re.DOTALL)
 
 
@@ -40,7 +42,9 @@ class Image:
          self.l1_size, self.l1_offset, _, _, self.n_snapshots,
          self.snapshots_offset) = struct.unpack(">IIQIIQIIQQIIQ", header[:72])
         assert magic == MAGIC, f"{path} is no qcow2 image"
-        self.l2_bits = self.cluster_bits - 3
+        features, = struct.unpack(">Q", header[72:80])
+        self.extended_l2 = bool(self.version >= 3 and features & EXTENDED_L2)
+        self.l2_bits = self.cluster_bits - (4 if self.extended_l2 else 3)
 
     def read(self, offset, count):
         if self._file is None:
@@ -87,13 +91,21 @@ class Image:
         if not l1_entry & OFFSET_MASK:
             return None
         l2_index = (where >> self.cluster_bits) & ((1 << self.l2_bits) - 1)
-        l2_entry, = struct.unpack(">Q", self.read(
-            (l1_entry & OFFSET_MASK) + 8 * l2_index, 8))
+        within = where & ((1 << self.cluster_bits) - 1)
+        l2_entry = self._l2_entry(l1_entry & OFFSET_MASK, l2_index, within)
         assert not l2_entry & COMPRESSED
         if not l2_entry & OFFSET_MASK or l2_entry & 1:
             return None
-        return ((l2_entry & OFFSET_MASK) +
-                (where & ((1 << self.cluster_bits) - 1)))
+        return (l2_entry & OFFSET_MASK) + within
+
+    def _l2_entry(self, table, index, within):
+        """That of the cluster; 0 if the byte in it is not allocated."""
+        if not self.extended_l2:
+            return struct.unpack(">Q", self.read(table + 8 * index, 8))[0]
+        l2_entry, bitmap = struct.unpack(">QQ", self.read(table + 16 * index,
+                                                          16))
+        subcluster = within * SUBCLUSTERS >> self.cluster_bits
+        return l2_entry if bitmap >> subcluster & 1 else 0
 
     def vmstate(self, entry):
         """All bytes of the vmstate."""
