@@ -18,6 +18,17 @@ die() {
     exit 1
 }
 
+# result STATUS TEXT: one check is counted; the text says what failed
+passed=0 failed=0
+result() {
+    if [ "$1" = 0 ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        say "FAILED: $2"
+    fi
+}
+
 # run_logged LOG COMMAND...: quiet; the caller's message names the log
 run_logged() {
     local log=$1
@@ -41,7 +52,8 @@ run_as_root() {
         "$@"
     elif command -v sudo >/dev/null; then
         say "with sudo: $why"
-        sudo env VSM_BUILD="$build" PYTHONDONTWRITEBYTECODE=1 "$@"
+        sudo env VSM_BUILD="$build" PYTHONDONTWRITEBYTECODE=1 \
+            ${TMPDIR:+TMPDIR="$TMPDIR"} "$@"
     else
         die "$why: run it as root, or install sudo"
     fi

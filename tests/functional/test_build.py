@@ -363,6 +363,52 @@ def test_qemus_iotests_must_each_pass_on_both(tree, missing):
     assert done.stdout.splitlines()[-1] == "3 passed, 2 failed"
 
 
+DEMO = """\
+#!/bin/bash
+step() {{ printf '%s\\n' ---------- "Step $1 of 2: x" "${{@:2}}"; }}
+step 1 {{1..{lines}}}
+step 2 '    {closing}'
+{end}
+"""
+CLOSING = "Everything came out as it must."
+
+
+def check_demo(tree, end="", lines=22, closing=CLOSING):
+    """check-demo on a demo of two steps."""
+    built = tree.top / "build/qemu/qemu-system-x86_64"
+    demo = tree.top / "scripts/demo"
+    nothing = (built, tree.top / "scripts/build-qemu",
+               tree.top / "tests/guest/build-guest")
+    for file in (*nothing, demo):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("#!/bin/sh\n")
+        file.chmod(0o755)
+    demo.write_text(DEMO.format(end=end, lines=lines, closing=closing))
+    return tree.run("check-demo", VSM_DEMO_SECONDS=5)
+
+
+def test_demo_that_is_as_it_must_be(tree):
+    done = check_demo(tree)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "14 passed, 0 failed"
+
+
+@pytest.mark.parametrize("wrong, words", [
+    ({"end": "exit 1"}, "exit code 1"),
+    ({"closing": "Something did not."}, "does not say"),
+    ({"end": "step 3"}, "of 2 steps it told: 1 2 3"),
+    ({"lines": 23}, "step 1 (25 rows)"),
+    ({"end": "sleep 6"}, "s, more than 5"),
+    ({"end": "mkdir $TMPDIR/vsm-1"}, "temporary folder: vsm-1"),
+    ({"end": "sleep 60 &"}, "still running: sleep"),
+])
+def test_demo_that_is_not(tree, wrong, words):
+    done = check_demo(tree, **wrong)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == "12 passed, 2 failed"
+    assert done.stderr.count(words) == 2, done.stderr
+
+
 def test_firmware_that_qemu_looks_for_is_there():
     """Debian's packages have moved some of it between releases."""
     folder = paths.BUILD / "qemu/qemu-bundle/usr/local/share/qemu-firmware"
