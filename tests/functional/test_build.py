@@ -294,12 +294,9 @@ IOTESTS = ("ok qcow2 068", "ok qcow2 267", "ok qcow2 286")
 
 def qemu_with_own_tests(home, migration, iotests=IOTESTS):
     """A finished build as check-qemu sees it; @migration is a shell script."""
-    stand_in(home / "qemu-system-x86_64", "#!/bin/sh
-exit 0
-")
-    stand_in(home / "tests/qtest/migration-test", f"#!/bin/sh
-{migration}
-")
+    stand_in(home / "qemu-system-x86_64", "#!/bin/sh\nexit 0\n")
+    stand_in(home / "tests/qtest/migration-test",
+             f"#!/bin/sh\n{migration}\n")
     stand_in(home / "tests/qemu-iotests/check",
              f"print({chr(10).join(iotests)!r})")
     return home
