@@ -42,13 +42,14 @@ static void silent_clear(Silent *silent)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Silent, silent_clear)
 
-static Silent silent_new(void)
+/* vsmd speaks SEQPACKET, QMP is a STREAM. */
+static Silent silent_new(GSocketType type)
 {
     Silent silent = {.path = in_scratch("silent.sock")};
     g_autoptr(GSocketAddress) address = g_unix_socket_address_new(silent.path);
     g_autoptr(GError) error = NULL;
 
-    silent.socket = g_socket_new(G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM,
+    silent.socket = g_socket_new(G_SOCKET_FAMILY_UNIX, type,
                                  G_SOCKET_PROTOCOL_DEFAULT, &error);
     g_assert_no_error(error);
     g_socket_bind(silent.socket, address, TRUE, &error);
@@ -120,7 +121,7 @@ static void test_setup(void)
 
 static void test_keys(void)
 {
-    g_auto(Silent) silent = silent_new();
+    g_auto(Silent) silent = silent_new(G_SOCKET_TYPE_SEQPACKET);
     int terminal;
     int pid = vsmctl_on_terminal(&terminal, "keys", silent.daemon, NULL);
 
@@ -129,7 +130,7 @@ static void test_keys(void)
 
 static void test_enroll(void)
 {
-    g_auto(Silent) silent = silent_new();
+    g_auto(Silent) silent = silent_new(G_SOCKET_TYPE_SEQPACKET);
     int terminal;
     int pid =
         vsmctl_on_terminal(&terminal, "enroll", "request", silent.daemon, NULL);
@@ -139,7 +140,7 @@ static void test_enroll(void)
 
 static void test_policy(void)
 {
-    g_auto(Silent) silent = silent_new();
+    g_auto(Silent) silent = silent_new(G_SOCKET_TYPE_SEQPACKET);
     int terminal;
     int pid = vsmctl_on_terminal(&terminal, "policy", "approve", silent.daemon,
                                  "--begin=request", NULL);
@@ -149,7 +150,7 @@ static void test_policy(void)
 
 static void test_reseal(void)
 {
-    g_auto(Silent) silent = silent_new();
+    g_auto(Silent) silent = silent_new(G_SOCKET_TYPE_SEQPACKET);
     g_autofree char *path = write_file("signature", "not looked at");
     g_autofree char *signature = g_strconcat("--finish=", path, NULL);
     int terminal;
@@ -162,7 +163,7 @@ static void test_reseal(void)
 /* QEMU that does not even greet */
 static void test_delete(void)
 {
-    g_auto(Silent) silent = silent_new();
+    g_auto(Silent) silent = silent_new(G_SOCKET_TYPE_STREAM);
     int terminal;
     int pid =
         vsmctl_on_terminal(&terminal, "delete", "clean", silent.qmp, NULL);
