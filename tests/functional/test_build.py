@@ -372,15 +372,11 @@ CLOSING = "Everything came out as it must."
 
 def check_demo(tree, end="", lines=22, closing=CLOSING):
     """check-demo on a demo of two steps."""
-    built = tree.top / "build/qemu/qemu-system-x86_64"
-    demo = tree.top / "scripts/demo"
-    nothing = (built, tree.top / "scripts/build-qemu",
-               tree.top / "tests/guest/build-guest")
-    for file in (*nothing, demo):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("#!/bin/sh\n")
-        file.chmod(0o755)
-    demo.write_text(DEMO.format(end=end, lines=lines, closing=closing))
+    for path in ("build/qemu/qemu-system-x86_64", "scripts/build-qemu",
+                 "tests/guest/build-guest"):
+        stand_in(tree.top / path, "#!/bin/sh\n")
+    stand_in(tree.top / "scripts/demo",
+             DEMO.format(end=end, lines=lines, closing=closing))
     return tree.run("check-demo", VSM_DEMO_SECONDS=5)
 
 
