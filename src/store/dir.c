@@ -35,19 +35,42 @@ static int error_code(int number)
     }
 }
 
+/* What to do about it, for the end of a message; free with g_free(). */
+static char *remedy(int number)
+{
+    switch (number) {
+    case ELOOP:
+        return g_strdup(" (links are not followed in the store)");
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return g_strdup(" (free some space, or remove snapshots)");
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return g_strdup_printf(" (it and its directory must be writable for "
+                               "uid %u; change that, or choose another "
+                               "directory)",
+                               geteuid());
+    case ENOTDIR:
+        return g_strdup(" (a file or link stands where a writable directory "
+                        "must be; move it away, or choose another directory)");
+    default:
+        return g_strdup("");
+    }
+}
+
 void vsm_file_error(GError **error,
                     int number,
                     const VsmDir *dir,
                     const char *name,
                     const char *did)
 {
+    g_autofree char *what_to_do = remedy(number);
+
     g_set_error(error, VSM_ERROR, error_code(number), "%s%s%s: cannot %s: %s%s",
                 dir->path, name ? "/" : "", name ? name : "", did,
-                g_strerror(number),
-                number == ELOOP ? " (links are not followed in the store)"
-                : error_code(number) == VSM_ERROR_NO_SPACE
-                    ? " (free some space, or remove snapshots)"
-                    : "");
+                g_strerror(number), what_to_do);
 }
 
 /* Takes @fd; closes it when it is refused. */

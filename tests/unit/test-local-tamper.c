@@ -280,6 +280,7 @@ static void test_state_directory_that_cannot_be_made_is_said(void)
 
     store->options.state_dir = bad;
     store_assert_closed(store, VSM_ERROR_STORE, bad);
+    store_assert_closed(store, VSM_ERROR_STORE, "writable directory must be");
 }
 
 int main(int argc, char **argv)

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "store/record.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <signal.h>
@@ -177,6 +178,40 @@ test_directory_that_others_write_is_refused(Fixture *f,
     g_assert_nonnull(strstr(error->message, "chmod 700"));
 }
 
+/* Root writes everywhere, so the numbers are given. */
+static void test_what_cannot_be_written_is_named_with_a_remedy(
+    Fixture *f, G_GNUC_UNUSED gconstpointer data)
+{
+    static const int numbers[] = {EACCES, EPERM, EROFS};
+    g_autofree char *place = g_strdup_printf("%s/file: cannot", f->path);
+    g_autofree char *remedy =
+        g_strdup_printf("must be writable for uid %u;", geteuid());
+
+    for (guint i = 0; i < G_N_ELEMENTS(numbers); i++) {
+        g_autoptr(GError) error = NULL;
+
+        vsm_file_error(&error, numbers[i], f->dir, "file", "make it");
+        g_assert_error(error, VSM_ERROR, VSM_ERROR_STORE);
+        g_assert_nonnull(strstr(error->message, place));
+        g_assert_nonnull(strstr(error->message, remedy));
+    }
+}
+
+static void
+test_file_where_a_directory_must_be_is_named(Fixture *f,
+                                             G_GNUC_UNUSED gconstpointer data)
+{
+    g_autofree char *place = g_strdup_printf("%s/file: cannot", f->path);
+    g_autoptr(GError) error = NULL;
+
+    replace(f, "file", "in the way");
+    g_assert_null(vsm_dir_open_at(f->dir, "file", true, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_STORE);
+    g_assert_nonnull(strstr(error->message, place));
+    g_assert_nonnull(
+        strstr(error->message, "stands where a writable directory must be"));
+}
+
 static void test_lock_names_its_holder(Fixture *f,
                                        G_GNUC_UNUSED gconstpointer data)
 {
@@ -312,6 +347,10 @@ int main(int argc, char **argv)
     ADD("absent-file-is-not-found", test_absent_file_is_not_found);
     ADD("directory-that-others-write-is-refused",
         test_directory_that_others_write_is_refused);
+    ADD("what-cannot-be-written-is-named-with-a-remedy",
+        test_what_cannot_be_written_is_named_with_a_remedy);
+    ADD("file-where-a-directory-must-be-is-named",
+        test_file_where_a_directory_must_be_is_named);
     ADD("lock-names-its-holder", test_lock_names_its_holder);
     ADD("lock-of-a-killed-process-is-free",
         test_lock_of_a_killed_process_is_free);
