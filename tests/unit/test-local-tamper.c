@@ -129,6 +129,65 @@ static void test_each_altered_file_is_tampered_and_named(gconstpointer data)
     g_assert_true(vsm_attester_forget(store->attester, id, NULL, &error));
 }
 
+static VsmMetadata *read_metadata(const char *path)
+{
+    g_autofree char *data = NULL;
+    g_autoptr(GBytes) bytes = NULL;
+    VsmMetadata *metadata;
+    gsize size;
+
+    g_assert_true(g_file_get_contents(path, &data, &size, NULL));
+    bytes = g_bytes_new(data, size);
+    metadata = vsm_metadata_decode(bytes, NULL);
+    g_assert_nonnull(metadata);
+    return metadata;
+}
+
+/* One bit in the middle of @part, which the file at @path holds. */
+static void flip_part(const char *path, GBytes *part)
+{
+    g_autofree char *data = NULL;
+    gsize size, bytes;
+    const void *wanted = g_bytes_get_data(part, &bytes);
+    char *found;
+
+    g_assert_true(g_file_get_contents(path, &data, &size, NULL));
+    found = memmem(data, size, wanted, bytes);
+    g_assert_nonnull(found);
+    found[bytes / 2] ^= 1;
+    g_assert_true(g_file_set_contents(path, data, size, NULL));
+}
+
+/* The TPM's objects lie in the metadata: sealed digest and storage key. */
+static void test_each_altered_tpm_object_is_tampered(void)
+{
+    g_autoptr(Store) store = store_new();
+    g_autofree char *id = store_save(store, "one", false);
+    g_autofree char *file =
+        g_build_filename(store->state, "vm", FAKE_UUID, id, "metadata", NULL);
+    g_autoptr(VsmMetadata) good = read_metadata(file);
+    GBytes *parts[] = {
+        good->sealed.name, good->sealed.public_area, good->sealed.private_area,
+        good->ssk.name,    good->ssk.public_area,    good->ssk.private_area,
+    };
+
+    on_file(store, file, "cp $F $S.good");
+    for (guint i = 0; i < G_N_ELEMENTS(parts); i++) {
+        g_autofree char *why = NULL;
+
+        flip_part(file, parts[i]);
+        store_reopen(store);
+        g_free(
+            store_refused(store, VSM_PURPOSE_FULL, "one", VSM_ERROR_TAMPERED));
+        why = store_refused(store, VSM_PURPOSE_LOAD, id, VSM_ERROR_TAMPERED);
+        g_assert_nonnull(strstr(why, file));
+        g_assert_nonnull(strstr(why, "can only be removed"));
+        on_file(store, file, "cp $S.good $F");
+    }
+    store_reopen(store);
+    store_assert_match(store, "one");
+}
+
 static void test_damaged_metadata_is_listed_as_such(void)
 {
     g_autoptr(Store) store = store_new();
@@ -305,6 +364,8 @@ int main(int argc, char **argv)
         g_test_add_data_func(path, files[i],
                              test_each_altered_file_is_tampered_and_named);
     }
+    ADD("each-altered-tpm-object-is-tampered",
+        test_each_altered_tpm_object_is_tampered);
     ADD("damaged-metadata-is-listed-as-such",
         test_damaged_metadata_is_listed_as_such);
     ADD("snapshot-hidden-from-an-overwrite-does-not-come-back",
