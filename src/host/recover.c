@@ -78,10 +78,25 @@ static bool check_signed(VsmHost *host, const Found *found, GError **error)
     return true;
 }
 
+static bool unusable(VsmHost *host, const char *why, GError **error)
+{
+    g_set_error(error, VSM_ERROR, VSM_ERROR_TAMPERED,
+                "%s: its catalogue is unusable: %s; restore the store's "
+                "latest copy",
+                host->store->path, why);
+    return false;
+}
+
 static bool
 take(VsmHost *host, Found *found, const VsmDigest *nv, GError **error)
 {
-    if (!check_signed(host, found, error)) {
+    g_autoptr(GError) why = NULL;
+
+    if (!check_signed(host, found, &why)) {
+        if (g_error_matches(why, VSM_ERROR, VSM_ERROR_TAMPERED)) {
+            return unusable(host, why->message, error);
+        }
+        g_propagate_error(error, g_steal_pointer(&why));
         return false;
     }
     vsm_catalogue_settle(found->catalogue, nv);
@@ -94,18 +109,14 @@ take(VsmHost *host, Found *found, const VsmDigest *nv, GError **error)
 static bool refuse(VsmHost *host, const Found *current, GError **error)
 {
     if (!current->catalogue) {
-        g_set_error(error, VSM_ERROR, VSM_ERROR_TAMPERED,
-                    "%s: its catalogue is unusable: %s; restore the store's "
-                    "latest copy",
-                    host->store->path, current->why->message);
-    } else {
-        g_set_error(error, VSM_ERROR, VSM_ERROR_REPLAYED,
-                    "%s: an older copy of the store, or of another one: the "
-                    "TPM's commit index says that snapshots were made or "
-                    "removed since; restore the latest copy, or, if it is "
-                    "lost, have the operator adopt this one (vsmctl adopt)",
-                    host->store->path);
+        return unusable(host, current->why->message, error);
     }
+    g_set_error(error, VSM_ERROR, VSM_ERROR_REPLAYED,
+                "%s: an older copy of the store, or of another one: the "
+                "TPM's commit index says that snapshots were made or "
+                "removed since; restore the latest copy, or, if it is "
+                "lost, have the operator adopt this one (vsmctl adopt)",
+                host->store->path);
     return false;
 }
 

@@ -80,6 +80,8 @@ static void test_catalogue_without_the_keys_word_is_tampered(void)
     g_assert_true(g_file_set_contents(path, g_bytes_get_data(forged, NULL),
                                       g_bytes_get_size(forged), NULL));
     store_assert_closed(store, VSM_ERROR_TAMPERED, "attestation key");
+    store_assert_closed(store, VSM_ERROR_TAMPERED,
+                        "restore the store's latest copy");
 }
 
 /* A shell line with $F as @file. */
