@@ -421,17 +421,8 @@ class Guest(VsmCommands):
                       paths.qemu(), *where, *argv, snapshot, check=check)
 
     def disk_sums(self):
-        """SHA-256 of what the guest's disks hold now, as QEMU sees them."""
-        sums = []
-        for disk in self.disks:
-            done = subprocess.run(
-                [paths.qemu_img(), "convert", "-U", "-O", "raw", str(disk),
-                 str(self.home / "raw")], check=True)
-            del done
-            sums.append(paths.run(["sha256sum", str(self.home / "raw")])
-                        .stdout.split()[0])
-            os.unlink(self.home / "raw")
-        return sums
+        """Of what the disks hold for the guest, as far as QEMU flushed it."""
+        return [Image(disk).guest_sum() for disk in self.disks]
 
 
 class Exited(Exception):

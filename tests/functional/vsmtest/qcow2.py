@@ -6,6 +6,7 @@ can change one byte behind QEMU's back, as an attacker with the disk would.
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import dataclasses
+import hashlib
 import os
 import re
 import struct
@@ -82,12 +83,11 @@ class Image:
                 return entry
         raise AssertionError(f"{self.path} has no snapshot '{name}'")
 
-    def vmstate_at(self, entry, offset):
-        """File offset of a byte of the vmstate; None if unallocated."""
+    def _at(self, l1_offset, where):
+        """File offset of a byte under an L1 table; None if unallocated."""
         reach = 1 << (self.cluster_bits + self.l2_bits)
-        where = -(-entry.disk_bytes // reach) * reach + offset
         l1_entry, = struct.unpack(">Q", self.read(
-            entry.l1_offset + 8 * (where // reach), 8))
+            l1_offset + 8 * (where // reach), 8))
         if not l1_entry & OFFSET_MASK:
             return None
         l2_index = (where >> self.cluster_bits) & ((1 << self.l2_bits) - 1)
@@ -106,6 +106,26 @@ class Image:
                                                           16))
         subcluster = within * SUBCLUSTERS >> self.cluster_bits
         return l2_entry if bitmap >> subcluster & 1 else 0
+
+    def vmstate_at(self, entry, offset):
+        """File offset of a byte of the vmstate; None if unallocated."""
+        reach = 1 << (self.cluster_bits + self.l2_bits)
+        behind = -(-entry.disk_bytes // reach) * reach
+        return self._at(entry.l1_offset, behind + offset)
+
+    def guest_sum(self):
+        """SHA-256 of what the guest sees: size, and all that is not zero."""
+        cluster = 1 << self.cluster_bits
+        digest = hashlib.sha256(b"%d" % self.size)
+        for where in range(0, self.size, cluster):
+            at = self._at(self.l1_offset, where)
+            if at is None:
+                continue
+            data = self.read(at, min(cluster, self.size - where))
+            data = data.rstrip(b"\0")       # the file may end in a cluster
+            if data:
+                digest.update(b"%d+%d:" % (where, len(data)) + data)
+        return digest.hexdigest()
 
     def vmstate(self, entry):
         """All bytes of the vmstate."""
