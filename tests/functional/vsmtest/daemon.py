@@ -12,7 +12,7 @@ from .vsmctl import vsmctl
 
 # Properties of the object that are the daemon's, by its option
 HOST_OPTIONS = ("pcrs", "allow-unmeasured-boot", "nv-burst",
-                "nv-interval-ms", "operator-key")
+                "nv-interval-ms", "operator-key", "command-timeout-ms")
 
 
 def split_options(text):
