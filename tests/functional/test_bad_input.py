@@ -3,65 +3,70 @@
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import os
+import re
 import shutil
-import subprocess
 
 import pytest
 
 from vsmtest import paths, wait
 from vsmtest.guest import Exited
+from vsmtest.intact import intact, same_disks, save_other
 from vsmtest.proxy import NV_EXTEND
 from vsmtest.qmp import QmpError
+from vsmtest.store import flip, record_folder, unwritable
 from vsmtest.vsm import Refused, b64url
 from vsmtest.vsmctl import USAGE
 
 
-def intact(guest, tags=("boot",)):
-    """The guest runs, answers, and "boot" still loads."""
-    assert guest.status() == "running"
-    assert guest.serial.ask("memget") == "golden"
-    assert guest.vsm_tags() == sorted(tags)
-    guest.loadvm("boot")
-    assert guest.serial.ask("memget") == "golden"
-
-
-def record_folder(guest, tag="boot"):
-    """The folder of a sealed snapshot in the store."""
-    return (guest.state_dir / "vm" / guest.config.uuid /
-            guest.vsm_snapshot(tag)["id"])
-
-
-def flip(path, offset=None):
-    """Flips a bit in the middle of a file, or where told."""
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2 if offset is None else offset] ^= 0x01
-    path.chmod(0o600)
-    path.write_bytes(data)
-
-
 # Requests
+
+# Each says where the snapshots are listed
+LISTS = "(query-vsm-snapshots lists|list the snapshots to see which there are)"
+
 
 @pytest.mark.parametrize("command",
                          ["vsm-attest", "vsm-verify", "vsm-rollback"])
 def test_unknown_snapshot(guest, command):
-    with pytest.raises((QmpError, Refused), match="nosuch"):
+    with same_disks(guest), \
+            pytest.raises(Refused, match=f"nosuch.*{LISTS}") as caught:
         guest.finish_vsm(*guest.start_vsm(command, "nosuch"))
+    assert caught.value.code == "not-found"
     intact(guest)
 
 
-def test_unknown_snapshot_in_ordinary_commands(guest):
-    with pytest.raises(QmpError, match="nosuch"):
-        guest.loadvm("nosuch")
-    with pytest.raises(QmpError, match="nosuch"):
-        guest.snapshot_load("nosuch")
+@pytest.mark.parametrize("command", ["loadvm", "snapshot_load"])
+def test_unknown_snapshot_in_ordinary_commands(guest, command):
+    with same_disks(guest), \
+            pytest.raises(QmpError, match=f"nosuch.*{LISTS}"):
+        getattr(guest, command)("nosuch")
+    assert guest.qmp.event("VSM_REFUSED")["code"] == "not-found"
+    intact(guest)
+
+
+@pytest.mark.parametrize("command", ["delvm", "snapshot_delete"])
+def test_deleting_an_unknown_snapshot_deletes_nothing(guest, command):
+    """As in stock QEMU that is no error: there is none of that name."""
+    with same_disks(guest):
+        getattr(guest, command)("nosuch")
+    assert guest.qcow2_tags() == ["boot"]
+    intact(guest)
+
+
+@pytest.mark.parametrize("subcommand", ["attest", "verify-snapshot",
+                                        "rollback", "show", "delete"])
+def test_unknown_snapshot_in_vsmctl(guest, subcommand):
+    with same_disks(guest):
+        done = guest.ctl(subcommand, "nosuch", check=USAGE)
+    assert re.search("nosuch.*(list the snapshots|'vsmctl list' shows all)",
+                     done.stderr)
     intact(guest)
 
 
 def test_loadvm_option_with_an_unknown_snapshot_ends_qemu(off):
-    with pytest.raises(Exited, match="nosuch"):
+    with same_disks(off), pytest.raises(Exited, match=f"nosuch.*{LISTS}"):
         off.start(loadvm="nosuch")
     off.start(loadvm="boot")
-    assert off.serial.ask("memget") == "golden"
+    intact(off)
 
 
 @pytest.mark.parametrize("nonce", ["", "AAAA", b64url(bytes(7)),
@@ -72,10 +77,11 @@ def test_bad_nonce_is_refused_at_once(guest, nonce):
         arguments = {"job_id": "j", "snapshot": "boot", "nonce": nonce}
         if command == "vsm-attest":
             arguments["scope"] = "full"
-        with pytest.raises(QmpError, match="nonce"):
+        with pytest.raises(QmpError, match="'nonce' must be 8 to 64 bytes in "
+                                           "base64url without padding"):
             guest.qmp.command(command, **arguments)
     assert guest.qmp.job("j") is None
-    assert guest.status() == "running"
+    intact(guest)
 
 
 def test_shortest_and_longest_nonce_are_accepted(paused):
@@ -95,7 +101,7 @@ def test_bad_recipient_is_refused(paused, recipient):
 
 
 def test_tag_of_32_hex_digits_is_refused_at_save(guest):
-    with pytest.raises(QmpError, match="hex"):
+    with same_disks(guest), pytest.raises(QmpError, match="hex"):
         guest.savevm("0123456789abcdef0123456789abcdef")
     intact(guest)
 
@@ -134,7 +140,9 @@ def test_unsafe_capability_is_refused(guest):
             assert "ot supported" in error.text or \
                 "compiled without" in error.text
             continue
-        with pytest.raises(QmpError, match=f"'{name}' is set.*switch it off"):
+        with same_disks(guest), \
+                pytest.raises(QmpError,
+                              match=f"'{name}' is set.*switch it off"):
             guest.savevm("one")
         assert guest.qmp.event("VSM_REFUSED")["code"] == "unsupported"
         if name in ("multifd", "mapped-ram", "x-ignore-shared"):
@@ -156,7 +164,8 @@ def test_each_operation_is_refused_while_a_migration_runs(guest):
     guest.qmp.command("migrate-set-parameters", max_bandwidth=65536)
     guest.qmp.command("migrate", uri="exec:cat >/dev/null")
     wait.until("the migration runs", lambda: status() == "active")
-    with pytest.raises(QmpError, match="A migration is running.*after it"):
+    with same_disks(guest), \
+            pytest.raises(QmpError, match="A migration is running.*after it"):
         guest.savevm("one")
     assert guest.qmp.event("VSM_REFUSED")["code"] == "busy"
     with pytest.raises(Refused, match="migration") as caught:
@@ -201,7 +210,9 @@ def test_unsealed_snapshot_with_vmstate_is_refused(machines, golden):
     plain.quit()
     plain.config.object = "vm-snapshot-manager"
     plain.start(loadvm="boot")
-    with pytest.raises(QmpError, match="sealed"):
+    with same_disks(plain), \
+            pytest.raises(QmpError, match="'unsealed' was never sealed.*"
+                                          "take a new one"):
         plain.loadvm("unsealed")
     assert plain.qmp.event("VSM_REFUSED")["code"] == "not-sealed"
     intact(plain)
@@ -216,13 +227,25 @@ def test_unsealed_snapshot_with_vmstate_is_refused(machines, golden):
 
 def test_snapshot_of_stock_qemu_is_refused(machines, golden):
     """The unpatched binary writes a snapshot of its own into the disk."""
+    never_sealed = "'stock' was never sealed.*take a new one"
     guest = machines.copy(golden, object="", qemu=paths.stock_qemu()).start()
     guest.savevm("stock")
     guest.quit()
     guest.config.object, guest.config.qemu = "vm-snapshot-manager", ""
     guest.start(loadvm="boot")
-    with pytest.raises(QmpError, match="sealed"):
-        guest.loadvm("stock")
+    with same_disks(guest):
+        for load in (guest.loadvm, guest.snapshot_load):
+            with pytest.raises(QmpError, match=never_sealed):
+                load("stock")
+            assert guest.qmp.event("VSM_REFUSED")["code"] == "not-sealed"
+        with pytest.raises(Refused, match=f'"stock".*{LISTS}') as caught:
+            guest.rollback("stock")
+        assert caught.value.code == "not-found"
+    intact(guest)
+    guest.quit()
+    with same_disks(guest), pytest.raises(Exited, match=never_sealed):
+        guest.start(loadvm="stock")
+    guest.start(loadvm="boot")
     intact(guest)
 
 
@@ -261,44 +284,66 @@ REMEDY = "(can only be removed|ask by id)"
 def test_damaged_record_is_refused(guest, part):
     """Seen when it is read: by a load, or already when it is opened."""
     flip(record_folder(guest) / part)
-    with pytest.raises(QmpError, match=f"(?i){part}.*{REMEDY}"):
-        guest.loadvm("boot")
-    assert guest.qmp.event("VSM_REFUSED")["code"] == "tampered"
-    with pytest.raises(Refused, match=f"(?i){part}.*{REMEDY}") as caught:
-        guest.rollback("boot")
-    assert caught.value.code == "tampered"
+    with same_disks(guest):
+        with pytest.raises(QmpError, match=f"(?i){part}.*{REMEDY}"):
+            guest.loadvm("boot")
+        assert guest.qmp.event("VSM_REFUSED")["code"] == "tampered"
+        with pytest.raises(Refused, match=f"(?i){part}.*{REMEDY}") as caught:
+            guest.rollback("boot")
+        assert caught.value.code == "tampered"
     assert guest.status() == "running"
     assert guest.serial.ask("memget") == "golden"
-    guest.savevm("another")
+    save_other(guest)
+    other_loads(guest, part)
+
+
+def other_loads(guest, part):
+    """The snapshot whose part is damaged hides "other" at most by its tag."""
     if part == "metadata":      # which snapshot bears which tag is not known
         with pytest.raises(QmpError, match="by id"):
-            guest.loadvm("another")
-        identity = guest.vsm_snapshot("another")["id"]
+            guest.loadvm("other")
+        identity = guest.vsm_snapshot("other")["id"]
         assert guest.rollback(f"id:{identity}").result == "match"
     else:
-        guest.loadvm("another")
+        guest.loadvm("other")
+    assert guest.serial.ask("memget") == "other"
 
 
 @pytest.mark.parametrize("part", ["metadata", "manifest", "stream", "map",
                                   "leaves", "skeleton"])
 def test_truncated_or_missing_record_is_refused(guest, part):
+    save_other(guest)
     path = record_folder(guest) / part
     path.chmod(0o600)
     os.truncate(path, path.stat().st_size // 2)
-    with pytest.raises(QmpError, match=f"(?i){part}.*{REMEDY}"):
-        guest.loadvm("boot")
-    path.unlink()
-    with pytest.raises(QmpError, match=f"(?i){part}.*{REMEDY}"):
-        guest.loadvm("boot")
+    with same_disks(guest):
+        with pytest.raises(QmpError, match=f"(?i){part}.*{REMEDY}"):
+            guest.loadvm("boot")
+        path.unlink()
+        with pytest.raises(QmpError, match=f"(?i){part}.*{REMEDY}"):
+            guest.loadvm("boot")
     assert guest.status() == "running"
     assert guest.serial.ask("memget") == "golden"
+    other_loads(guest, part)
 
 
-@pytest.mark.parametrize("name", ["catalogue", "host"])
-def test_damaged_store_stops_qemu_at_start_with_a_reason(off, name):
-    flip(off.state_dir / name)
-    with pytest.raises(Exited, match=name):
+CATALOGUE = "its catalogue is unusable.*restore the store's latest copy"
+
+
+@pytest.mark.parametrize("name, at, remedy", [
+    ("catalogue", 0, CATALOGUE),        # no catalogue any more
+    ("catalogue", -80, CATALOGUE),      # or one that this host did not sign
+    ("host", None, "host file.*restore the file"),
+])
+def test_damaged_store_stops_qemu_at_start_with_a_reason(off, name, at,
+                                                         remedy):
+    good = (off.state_dir / name).read_bytes()
+    flip(off.state_dir / name, at)
+    with same_disks(off), pytest.raises(Exited, match=remedy):
         off.start(loadvm="boot")
+    (off.state_dir / name).write_bytes(good)
+    off.start(loadvm="boot")
+    intact(off)
 
 
 def test_wrong_secret_is_refused(off):
@@ -351,30 +396,24 @@ def test_state_directory_that_cannot_be_made(machines):
     guest.state_dir.rmdir()
     (guest.home / "a-file").write_text("")
     guest.state_dir = guest.home / "a-file" / "state"
-    with pytest.raises(Exited, match=str(guest.state_dir)):
+    with pytest.raises(Exited, match=re.escape(str(guest.state_dir)) +
+                       ".*writable directory.*choose another directory"):
         guest.start(boot=False)
 
 
 def test_state_directory_that_cannot_be_written(guest):
-    """Root writes everywhere, so the folder is made immutable instead."""
+    save_other(guest)
     folder = guest.state_dir / "vm" / guest.config.uuid
-    done = subprocess.run(["chattr", "+i", folder], check=False)
-    if done.returncode:
-        # no such flag on this file system: a file stands in the way
-        shutil.move(folder, guest.home / "moved")
-        folder.write_text("")
-    try:
-        with pytest.raises(QmpError, match="state|vm"):
+    with unwritable(folder, guest.home / "moved"):
+        with same_disks(guest), \
+                pytest.raises(QmpError, match=re.escape(str(folder)) +
+                              ".*writable.*choose another directory"):
             guest.savevm("one")
+        assert guest.qmp.event("VSM_REFUSED")["code"] == "store"
         assert guest.status() == "running"
         assert guest.serial.ask("memget") == "golden"
         assert "one" not in guest.qcow2_tags()
-    finally:
-        subprocess.run(["chattr", "-i", folder], check=False)
-        if (guest.home / "moved").exists():
-            folder.unlink()
-            shutil.move(guest.home / "moved", folder)
-    intact(guest)
+    intact(guest, "other")
 
 
 @pytest.fixture
@@ -404,8 +443,11 @@ def test_store_full_is_refused_before_the_vm_stops(machines, small_folder):
     (folder / "ballast").write_bytes(
         bytes(os.statvfs(folder).f_bavail * 4096 - 65536))
     guest.qmp.events.clear()
-    with pytest.raises(QmpError, match="(?i)space"):
+    with same_disks(guest), \
+            pytest.raises(QmpError, match=re.escape(str(folder)) + ".*no space"
+                          ".*remove snapshots, or make room"):
         guest.savevm("two")
+    assert guest.qmp.event("VSM_REFUSED")["code"] == "no-space"
     assert guest.qmp.seen("STOP") == []
     assert guest.status() == "running"
     assert guest.vsm_tags() == ["one"]
@@ -438,12 +480,15 @@ def test_disk_full_while_saving_keeps_the_old_snapshot(off, small_folder):
 # Commit
 
 def test_refused_commit_leaves_no_trace(guest):
+    save_other(guest)
     guest.tpm.proxy.fail(NV_EXTEND, 0x101, times=100)
-    with pytest.raises(QmpError):
+    with same_disks(guest), \
+            pytest.raises(QmpError, match="cannot .*: TPM: .*0x101"):
         guest.savevm("one")
+    assert guest.qmp.event("VSM_REFUSED")["code"] == "tpm"
     guest.tpm.proxy.fail(NV_EXTEND, 0, times=0)
-    assert guest.qcow2_tags() == ["boot"]
-    intact(guest)
+    assert guest.qcow2_tags() == ["boot", "other"]
+    intact(guest, "other")
 
 
 def test_lost_answer_of_the_commit_is_settled(guest):
