@@ -22,7 +22,8 @@ def big_machine(attester):
     """RAM that is full of something, so that hashing takes a while."""
     del attester    # one in each mode
     guest = Guest(Config(memory_mib=RAM_MIB, machine_options=(
-        "memory-backend=ram0"), devices=("virtio-net",)))
+        "memory-backend=ram0"), devices=("virtio-net",),
+                         options="pause-percent=0"))
     fill = guest.home / "ram"
     with open(fill, "wb") as file:
         for number in range(RAM_MIB):
