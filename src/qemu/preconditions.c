@@ -9,6 +9,7 @@
 #include "migration/options.h"
 #include "qapi/error.h"
 #include "hw/qdev-core.h"
+#include "system/runstate.h"
 #include "preconditions.h"
 
 /*
@@ -34,6 +35,12 @@ bool vsm_may_load(VsmManager *m, Error **errp)
         vsm_fail(m, VSM_ERROR_BUSY, errp,
                  "A migration is running; load the snapshot after it, or end "
                  "it with migrate_cancel");
+        return false;
+    }
+    if (runstate_check(RUN_STATE_POSTMIGRATE)) {
+        vsm_fail(m, VSM_ERROR_BUSY, errp,
+                 "The VM has been migrated; load the snapshot where it runs "
+                 "now, or let it run on here with cont");
         return false;
     }
     return true;

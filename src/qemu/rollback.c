@@ -88,6 +88,9 @@ static void rollback_load(void *opaque)
     vsm_load_prepare(r->m, g_steal_pointer(&r->check));
     r->ok = load_snapshot(tag, vmstate, true, devices, &r->err);
     r->verdict = vsm_load_take(r->m, &r->check, &r->changed);
+    if (!r->ok && !r->m->op.code) {
+        r->m->op.code = VSM_ERROR_STORE; /* QEMU's own, before any hook */
+    }
     if (!r->ok && r->changed) {
         vsm_load_say_changed(&r->err);
     }

@@ -435,11 +435,13 @@ def test_running_migration_keeps_every_load_out(guest):
     wait.until("the migration", lambda: guest.qmp2.command("query-migrate")
                ["status"] == "active")
     go.set()
-    with pytest.raises(Refused) as caught:
+    running = "A migration is running; load .* after it"
+    with pytest.raises(Refused, match=running) as caught:
         guest.finish_vsm(*job)
+    assert caught.value.code == "busy"
     assert not caught.value.vm_changed
     for load in (guest.loadvm, guest.snapshot_load):
-        with pytest.raises(QmpError):
+        with pytest.raises(QmpError, match=running):
             load("boot")
     assert guest.status() == "running"
     assert guest.serial.ask("memget") == "changed"
