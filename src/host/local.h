@@ -95,6 +95,14 @@ void vsm_local_end(VsmLocal *self);
 /* Who looked at the hypervisor's files: "self" or "daemon". */
 const char *vsm_local_measured_by(const VsmLocal *self);
 
+/* admit.c */
+/* Called in state IDLE.  Takes the NV write of the commit. */
+bool vsm_local_admit(VsmLocal *self,
+                     const VsmSealRequest *request,
+                     GError **error);
+/* The boot state, if it is one that a snapshot may be bound to. */
+bool vsm_local_read_boot(VsmLocal *self, VsmTpmPcrs *ret, GError **error);
+
 /* seal.c */
 bool vsm_local_seal_begin(VsmAttester *attester,
                           const VsmSealRequest *request,

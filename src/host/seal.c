@@ -9,9 +9,6 @@
 #include "core/manifest.h"
 #include "host/local.h"
 
-/* Left free beside what a save announces: catalogue, metadata, file system. */
-#define SPACE_RESERVE_BYTES (1024 * 1024)
-
 void vsm_local_seal_clear(VsmLocalSeal *seal)
 {
     g_clear_pointer(&seal->folder, vsm_folder_free);
@@ -22,99 +19,6 @@ void vsm_local_seal_clear(VsmLocalSeal *seal)
         g_clear_pointer(&seal->documents[i], g_byte_array_unref);
     }
     *seal = (VsmLocalSeal){NULL};
-}
-
-static bool no_space(GError **error,
-                     const char *uuid,
-                     const char *why,
-                     guint64 have,
-                     guint64 need)
-{
-    g_set_error(error, VSM_ERROR, VSM_ERROR_NO_SPACE,
-                "VM %s: %s: no space: the snapshot's record may need "
-                "%" G_GUINT64_FORMAT " bytes and %" G_GUINT64_FORMAT
-                " are left; remove snapshots, or make room",
-                uuid, why, need, have);
-    return false;
-}
-
-static bool check_space(VsmLocal *self, guint64 need, GError **error)
-{
-    guint64 space, used, quota = self->host->vm_quota_bytes;
-
-    if (!need) {
-        g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
-                    "VM %s: a save says how many bytes it may need; 0 is none",
-                    self->uuid);
-        return false;
-    }
-    if (!vsm_dir_space(self->host->store, &space, error)) {
-        return false;
-    }
-    if (space < need || space - need < SPACE_RESERVE_BYTES) {
-        return no_space(error, self->uuid, self->host->store->path, space,
-                        need);
-    }
-    if (!quota) {
-        return true;
-    }
-    if (!vsm_store_usage(self->host->store, self->uuid, &used, error)) {
-        return false;
-    }
-    if (used > quota || quota - used < need) {
-        return no_space(error, self->uuid, "quota",
-                        used > quota ? 0 : quota - used, need);
-    }
-    return true;
-}
-
-/* Called with the host's mutex held. */
-static bool
-check_tag(VsmLocal *self, const VsmSealRequest *request, GError **error)
-{
-    const VsmCatalogue *catalogue = self->host->catalogue;
-
-    for (guint i = 0; !request->replace && i < catalogue->entries->len; i++) {
-        const VsmEntry *entry = &g_array_index(catalogue->entries, VsmEntry, i);
-
-        if (!strcmp(entry->uuid, self->uuid) &&
-            !strcmp(entry->tag, request->tag)) {
-            g_set_error(error, VSM_ERROR, VSM_ERROR_INVALID,
-                        "snapshot \"%s\" of VM %s exists; choose another tag, "
-                        "or ask to replace it",
-                        request->tag, self->uuid);
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool read_boot(VsmLocal *self, VsmTpmPcrs *ret, GError **error)
-{
-    VsmHost *host = self->host;
-
-    return vsm_tpm_read_boot(host->tpm, host->boot_pcrs,
-                             host->allow_unmeasured_boot, ret, error) &&
-           vsm_host_boot_check(host, ret, NULL, error);
-}
-
-/* All that can refuse a save, before anything is made. */
-static bool admit(VsmLocal *self, const VsmSealRequest *request, GError **error)
-{
-    VsmHost *host = self->host;
-    VsmTpmPcrs boot;
-    bool ok;
-
-    if (!check_space(self, request->expect_bytes, error) ||
-        !vsm_hypervisor_refresh(self->hypervisor, error) ||
-        !read_boot(self, &boot, error) || !vsm_host_lock(host, error)) {
-        return false;
-    }
-    ok = check_tag(self, request, error) &&
-         vsm_host_budget_take(host, self->uuid, error);
-    vsm_host_unlock(host);
-    self->seal.token = ok;
-    return ok;
 }
 
 bool vsm_local_seal_begin(VsmAttester *attester,
@@ -133,7 +37,7 @@ bool vsm_local_seal_begin(VsmAttester *attester,
         !vsm_local_expect(self, VSM_LOCAL_IDLE, error) ||
         !vsm_local_set_vm(self, &request->vm, error) ||
         !vsm_random(random, sizeof(random), error) ||
-        !admit(self, request, error)) {
+        !vsm_local_admit(self, request, error)) {
         return false;
     }
     seal->id = vsm_codec_hex(random, sizeof(random));
@@ -295,7 +199,7 @@ static bool seal_digest(VsmLocal *self, VsmMetadata *metadata, GError **error)
     const char *config = self->vm.config;
     VsmDigest digest;
 
-    if (!read_boot(self, &binding.boot, error) ||
+    if (!vsm_local_read_boot(self, &binding.boot, error) ||
         !vsm_hypervisor_refresh(self->hypervisor, error) ||
         !vsm_sha384(config, strlen(config), &binding.config, error) ||
         !vsm_seal_digest(&metadata->state, &metadata->stream, &metadata->scope,
