@@ -366,6 +366,25 @@ bool vsm_local_check_put(
     return true;
 }
 
+/*
+ * What the check was begun with is what the report and PCR 23 in its quote say;
+ * hours may have gone by.  Not unsealed: nothing is said of the hypervisor.
+ */
+static bool is_hypervisor_of_begin(VsmLocal *self, GError **error)
+{
+    const VsmLocalCheck *check = &self->check;
+    g_autofree char *what = NULL;
+
+    if (!check->unsealed) {
+        return true;
+    }
+    what =
+        g_strdup_printf("the check of snapshot \"%s\"", check->metadata->tag);
+    return vsm_local_same_hypervisor(self, &check->hypervisor, what,
+                                     "restart the VM's hypervisor process",
+                                     error);
+}
+
 bool vsm_local_check_finish(VsmAttester *attester,
                             const VsmMeasured *measured,
                             VsmVerdict **ret,
@@ -381,7 +400,8 @@ bool vsm_local_check_finish(VsmAttester *attester,
 
     vsm_tpm_request_set(&bounds);
     if (vsm_local_cancelled(cancel, error) ||
-        !vsm_local_expect(self, VSM_LOCAL_CHECK, error)) {
+        !vsm_local_expect(self, VSM_LOCAL_CHECK, error) ||
+        !is_hypervisor_of_begin(self, error)) {
         return false;
     }
     sealed.manifest = check->documents[VSM_PART_MANIFEST];

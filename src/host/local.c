@@ -113,6 +113,29 @@ void vsm_local_end(VsmLocal *self)
     }
 }
 
+bool vsm_local_same_hypervisor(VsmLocal *self,
+                               const VsmDigest *was,
+                               const char *what,
+                               const char *remedy,
+                               GError **error)
+{
+    const char *added;
+
+    if (!vsm_hypervisor_refresh(self->hypervisor, error)) {
+        return false;
+    }
+    if (vsm_digest_equal(vsm_hypervisor_digest(self->hypervisor), was)) {
+        return true;
+    }
+    added = vsm_hypervisor_added(self->hypervisor);
+    g_set_error(error, VSM_ERROR, VSM_ERROR_HYPERVISOR,
+                "%s: the hypervisor has executable files mapped that it had "
+                "not before%s%s%s; %s",
+                what, *added ? " (loaded since the start: " : "", added,
+                *added ? ")" : "", remedy);
+    return false;
+}
+
 const char *vsm_local_measured_by(const VsmLocal *self)
 {
     return self->host->kind == VSM_HOST_DAEMON ? "daemon" : "self";

@@ -36,6 +36,7 @@ typedef struct {
     VsmTpmObject ssk;
     GByteArray *documents[VSM_PARTS]; /* MANIFEST, STREAM, SCOPE: as put */
     VsmDigest metadata; /* of the metadata file; SEALED */
+    VsmDigest hypervisor; /* sealed */
 } VsmLocalSeal;
 
 /* A load, attest or verify. */
@@ -91,6 +92,13 @@ bool vsm_local_set_vm(VsmLocal *self, const VsmVm *vm, GError **error);
 
 /* Ends any transaction; an unfinished folder goes. */
 void vsm_local_end(VsmLocal *self);
+
+/* Looks again: HYPERVISOR, with @what and @remedy, unless it is @was. */
+bool vsm_local_same_hypervisor(VsmLocal *self,
+                               const VsmDigest *was,
+                               const char *what,
+                               const char *remedy,
+                               GError **error);
 
 /* Who looked at the hypervisor's files: "self" or "daemon". */
 const char *vsm_local_measured_by(const VsmLocal *self);

@@ -57,6 +57,15 @@ static bool commit_locked(VsmLocal *self, VsmRecord **ret, GError **error)
     return true;
 }
 
+/* What wrote the entries on the disks is what the snapshot is bound to. */
+static bool is_sealed_hypervisor(VsmLocal *self, GError **error)
+{
+    g_autofree char *what = g_strdup_printf("snapshot %s", self->seal.id);
+
+    return vsm_local_same_hypervisor(self, &self->seal.hypervisor, what,
+                                     "save again", error);
+}
+
 bool vsm_local_commit(VsmAttester *attester,
                       VsmRecord **ret,
                       GCancellable *cancel,
@@ -68,6 +77,7 @@ bool vsm_local_commit(VsmAttester *attester,
 
     if (vsm_local_cancelled(cancel, error) ||
         !vsm_local_expect(self, VSM_LOCAL_SEALED, error) ||
+        !is_sealed_hypervisor(self, error) ||
         !vsm_host_lock(self->host, error)) {
         return false;
     }

@@ -218,6 +218,7 @@ static bool seal_digest(VsmLocal *self, VsmMetadata *metadata, GError **error)
     metadata->pcr_values = vsm_tpm_pcrs_pack(&binding.boot);
     metadata->unmeasured_boot = vsm_tpm_pcrs_zero(&binding.boot);
     metadata->hypervisor = binding.hypervisor;
+    self->seal.hypervisor = binding.hypervisor;
     return true;
 }
 

@@ -210,8 +210,17 @@ static bool needs_turn(guint16 op)
 /* Which requests use the measurement of the hypervisor. */
 static bool is_measured(guint16 op)
 {
-    return op == VSM_PROTOCOL_STATUS || op == VSM_PROTOCOL_SEAL_BEGIN ||
-           op == VSM_PROTOCOL_SEAL_FINISH || op == VSM_PROTOCOL_CHECK_BEGIN;
+    switch (op) {
+    case VSM_PROTOCOL_STATUS:
+    case VSM_PROTOCOL_SEAL_BEGIN:
+    case VSM_PROTOCOL_SEAL_FINISH:
+    case VSM_PROTOCOL_COMMIT:
+    case VSM_PROTOCOL_CHECK_BEGIN:
+    case VSM_PROTOCOL_CHECK_FINISH:
+        return true;
+    default:
+        return false;
+    }
 }
 
 static bool take_rate(VsmConn *conn, guint16 op, GError **error)

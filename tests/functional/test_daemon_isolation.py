@@ -269,6 +269,42 @@ def test_file_that_was_mapped_stays_in_the_digest(host):
     assert before != during == served(good, name)[12]
 
 
+MEASURED = "(masma(smstttumaymay)tttums)"
+
+
+def check(process, name, meanwhile=None):
+    """A check of the snapshot "one", with a report."""
+    process.call(peer.ask, wire.CHECK_BEGIN,
+                 (wire.vm(name), 2, "tag:one", bytes(16), None, None))
+    process.call(peer.ask, wire.PUT, (1, 0, peer.MANIFEST))
+    if meanwhile:
+        process.call(*meanwhile)
+    process.call(peer.ask, wire.CHECK_FINISH,
+                 (None, None, 0, 0, 0, 0, None), MEASURED)
+
+
+def test_file_mapped_in_a_transaction_ends_it_in_nothing(host):
+    """The hypervisor that a report names, or that is sealed, is the one that
+    there still is at the end."""
+    good, name = host.vm()
+    snapshot = good.call(peer.seal, name, "one")
+    check(good, name)
+    good.call(peer.seal_finish, name, "two")
+    good.call(peer.map_executable, host.home / "late", 1)
+    assert "/late" in refused("hypervisor", good, peer.ask, wire.COMMIT)
+    good.call(peer.ask, wire.ABORT)
+    good.call(peer.hang_up)
+    good.call(peer.unmap)
+    good.call(peer.connect, host.daemon.socket)
+    records = good.call(peer.ids)
+    assert len(records) == 2 and records[0] == snapshot     # and debris
+    check(good, name)
+    with pytest.raises(wire.Refused) as caught:
+        check(good, name, (peer.map_executable, host.home / "later", 2))
+    assert caught.value.code == "hypervisor"
+    assert "/later" in caught.value.text
+
+
 def test_stated_hypervisor_is_no_message(host):
     good, name = host.vm()
     stated = wire.encode("((smsmsmsb)ay)", (wire.vm(name), bytes(48)))

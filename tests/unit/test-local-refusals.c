@@ -96,6 +96,58 @@ static void test_other_hypervisor_is_refused(void)
     store_assert_match(store, "one");
 }
 
+static void test_file_mapped_during_a_check_gives_no_verdict(void)
+{
+    g_autoptr(Store) store = store_new();
+    g_autoptr(VsmCheck) check = NULL;
+    g_autoptr(VsmVerdict) verdict = NULL;
+    g_autoptr(GError) error = NULL;
+    gsize bytes;
+    gpointer at;
+
+    measure_self(store);
+    g_free(store_save(store, "one", false));
+    check = fake_check_begin(store->vm, store->attester, VSM_PURPOSE_FULL,
+                             "one", NULL, &error);
+    g_assert_no_error(error);
+    at = map_executable(store, &bytes);
+    g_assert_false(fake_check_finish(store->vm, check, VSM_PURPOSE_FULL,
+                                     &verdict, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_HYPERVISOR);
+    g_assert_nonnull(strstr(error->message, "plugin"));
+    munmap(at, bytes);
+    g_clear_pointer(&check, vsm_check_free);
+    store_reopen(store);
+    store_assert_match(store, "one");
+}
+
+static void test_file_mapped_after_the_seal_commits_nothing(void)
+{
+    g_autoptr(Store) store = store_new();
+    g_autoptr(VsmSealing) sealing = NULL;
+    g_autoptr(VsmRecord) record = NULL;
+    g_autoptr(GError) error = NULL;
+    VsmContainer container;
+    gsize bytes;
+    gpointer at;
+
+    measure_self(store);
+    sealing = fake_save_begin(store->vm, store->attester, "one", false, &error);
+    g_assert_true(fake_save_stream(store->vm, sealing, &error));
+    container = fake_container(store->vm, "one", 77);
+    g_assert_true(vsm_sealing_finish(sealing, &container, &error));
+    vsm_container_clear(&container);
+    at = map_executable(store, &bytes);
+    g_assert_false(vsm_sealing_commit(sealing, &record, &error));
+    g_assert_error(error, VSM_ERROR, VSM_ERROR_HYPERVISOR);
+    g_assert_nonnull(strstr(error->message, "plugin"));
+    munmap(at, bytes);
+    g_clear_pointer(&sealing, vsm_sealing_free);
+    g_assert_cmpuint(store_count(store, true), ==, 0);
+    g_free(store_save(store, "one", false));
+    store_assert_match(store, "one");
+}
+
 static void assert_tpm_refuses(Store *store)
 {
     g_autofree char *why =
@@ -288,6 +340,10 @@ int main(int argc, char **argv)
     ADD("other-configuration-is-refused-with-its-lines",
         test_other_configuration_is_refused_with_its_lines);
     ADD("other-hypervisor-is-refused", test_other_hypervisor_is_refused);
+    ADD("file-mapped-during-a-check-gives-no-verdict",
+        test_file_mapped_during_a_check_gives_no_verdict);
+    ADD("file-mapped-after-the-seal-commits-nothing",
+        test_file_mapped_after_the_seal_commits_nothing);
     ADD("tpm-refuses-by-itself", test_tpm_refuses_by_itself);
     ADD("unmeasured-boot-is-refused-unless-allowed",
         test_unmeasured_boot_is_refused_unless_allowed);

@@ -153,7 +153,14 @@ def fork_and_exec(state, argv):
 
 
 def seal(state, uuid, tag, config="x"):
-    """A whole save; its id.  The documents are the fixtures'."""
+    """A whole save; its id."""
+    snapshot = seal_finish(state, uuid, tag, config)
+    state["wire"].ask(wire.COMMIT)
+    return snapshot
+
+
+def seal_finish(state, uuid, tag, config="x"):
+    """A save up to its commit; its id.  The documents are the fixtures'."""
     connection = state["wire"]
     _, _, length, runs, skeleton, *_ = wire.decode("(sqtutayayay)", STREAM)
     parts = {1: MANIFEST, 2: STREAM, 3: bytes(24 * runs),
@@ -167,7 +174,6 @@ def seal(state, uuid, tag, config="x"):
     connection.ask(wire.SEAL_FINISH, (
         (1, tag, 1, 2, 3, 4, length, [("disk0", 1 << 20, True)]),
         "no scope"))
-    connection.ask(wire.COMMIT)
     return snapshot
 
 
