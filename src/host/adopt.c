@@ -157,29 +157,39 @@ bool vsm_host_adopt_finish(VsmHost *host, GBytes *signature, GError **error)
 
 /* --- The end ----------------------------------------------------------- */
 
-static bool drop_records(VsmHost *host, GError **error)
+static bool drop_vm(VsmHost *host, const char *uuid, GError **error)
 {
-    g_autoptr(GPtrArray) uuids = vsm_store_uuids(host->store, error);
+    g_autoptr(VsmNames) ids = vsm_store_ids(host->store, uuid, error);
+    g_autofree char *path = g_build_filename("vm", uuid, NULL);
+    const char *id;
 
-    for (guint i = 0; uuids && i < uuids->len; i++) {
-        g_autoptr(GPtrArray) ids =
-            vsm_store_ids(host->store, uuids->pdata[i], error);
-        g_autofree char *path = NULL;
-
-        for (guint j = 0; ids && j < ids->len; j++) {
-            if (!vsm_folder_drop(host->store, uuids->pdata[i], ids->pdata[j],
-                                 error)) {
-                return false;
-            }
-        }
-        if (!ids) {
+    if (!ids) {
+        return false;
+    }
+    while ((id = vsm_names_next(ids))) {
+        if (!vsm_folder_drop(host->store, uuid, id, error)) {
             return false;
         }
-        path = g_build_filename("vm", uuids->pdata[i], NULL);
-        unlinkat(host->store->fd, path, AT_REMOVEDIR);
+    }
+    unlinkat(host->store->fd, path, AT_REMOVEDIR);
+    return vsm_names_end(ids, error);
+}
+
+static bool drop_records(VsmHost *host, GError **error)
+{
+    g_autoptr(VsmNames) uuids = vsm_store_uuids(host->store, error);
+    const char *uuid;
+
+    if (!uuids) {
+        return false;
+    }
+    while ((uuid = vsm_names_next(uuids))) {
+        if (!drop_vm(host, uuid, error)) {
+            return false;
+        }
     }
     unlinkat(host->store->fd, "vm", AT_REMOVEDIR);
-    return uuids != NULL;
+    return vsm_names_end(uuids, error);
 }
 
 bool vsm_host_destroy(VsmHost *host, const char *id, GError **error)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "base/codec.h"
 #include "base/limits.h"
+#include "host/debris.h"
 #include "host/hostfile.h"
 #include "host/internal.h"
 #include "host/pending.h"
@@ -206,55 +207,6 @@ static bool load_ak(VsmHost *host, GError **error)
     return host->ak != NULL;
 }
 
-/* Whether a save of this host got as far as its seal. */
-static bool is_finished(VsmHost *host, const char *uuid, const char *id)
-{
-    g_autoptr(VsmMetadata) metadata = NULL;
-    g_autoptr(GError) why = NULL;
-
-    if (!vsm_host_metadata(host, uuid, id, NULL, &metadata, NULL, &why)) {
-        /* What cannot be read now may be a record. */
-        return g_error_matches(why, VSM_ERROR, VSM_ERROR_STORE);
-    }
-    return vsm_host_mark_known(host, metadata);
-}
-
-/* Folders without metadata: a save that ended before its seal; and forged
- * ones, for which no disk entry may go. */
-static bool drop_unfinished(VsmHost *host, const char *uuid, GError **error)
-{
-    g_autoptr(GPtrArray) ids = vsm_store_ids(host->store, uuid, error);
-
-    if (!ids) {
-        return false;
-    }
-    for (guint i = 0; i < ids->len; i++) {
-        const char *id = ids->pdata[i];
-
-        if (!vsm_catalogue_find(host->catalogue, uuid, id) &&
-            !is_finished(host, uuid, id) &&
-            !vsm_folder_drop(host->store, uuid, id, error)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool drop_all_unfinished(VsmHost *host, GError **error)
-{
-    g_autoptr(GPtrArray) uuids = vsm_store_uuids(host->store, error);
-
-    if (!uuids) {
-        return false;
-    }
-    for (guint i = 0; i < uuids->len; i++) {
-        if (!drop_unfinished(host, uuids->pdata[i], error)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool open_store(VsmHost *host,
                        const VsmHostOptions *options,
                        VsmHostFile *file,
@@ -295,7 +247,7 @@ static bool check_tcti(const char *tcti, GError **error)
 /* The catalogue, and what is left of unfinished saves. */
 static bool settle(VsmHost *host, GError **error)
 {
-    return vsm_host_recover(host, error) && drop_all_unfinished(host, error);
+    return vsm_host_recover(host, error) && vsm_debris_sweep_all(host, error);
 }
 
 static VsmHost *open_host(const VsmHostOptions *options,

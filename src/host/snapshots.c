@@ -115,29 +115,13 @@ static void free_record(gpointer record)
     vsm_record_free(record);
 }
 
-/* The VM's own, copied.  Called with the mutex held. */
-static GArray *entries_of(VsmHost *host, const char *uuid)
-{
-    GArray *entries = g_array_new(false, false, sizeof(VsmEntry));
-
-    for (guint i = 0; i < host->catalogue->entries->len; i++) {
-        const VsmEntry *entry =
-            &g_array_index(host->catalogue->entries, VsmEntry, i);
-
-        if (!strcmp(entry->uuid, uuid)) {
-            g_array_append_val(entries, *entry);
-        }
-    }
-    return entries;
-}
-
 static bool add_listed(VsmHost *host,
-                       const GArray *entries,
+                       const VsmCatalogue *own,
                        GPtrArray *records,
                        GError **error)
 {
-    for (guint i = 0; i < entries->len; i++) {
-        const VsmEntry *entry = &g_array_index(entries, VsmEntry, i);
+    for (guint i = 0; i < own->entries->len; i++) {
+        const VsmEntry *entry = &g_array_index(own->entries, VsmEntry, i);
         VsmRecord *record =
             record_of(host, entry->uuid, entry->id, entry, error);
 
@@ -149,60 +133,60 @@ static bool add_listed(VsmHost *host,
     return true;
 }
 
-static bool has(const GArray *entries, const char *id)
+/* Forged folders cost a look, too. */
+static bool add_debris(VsmHost *host,
+                       const char *uuid,
+                       const VsmCatalogue *own,
+                       GPtrArray *records,
+                       GError **error)
 {
-    for (guint i = 0; i < entries->len; i++) {
-        if (!strcmp(g_array_index(entries, VsmEntry, i).id, id)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static GPtrArray *read_records(VsmHost *host,
-                               const char *uuid,
-                               const GArray *entries,
-                               GError **error)
-{
-    g_autoptr(GPtrArray) records = g_ptr_array_new_with_free_func(free_record);
-    g_autoptr(GPtrArray) ids = NULL;
+    g_autoptr(VsmNames) ids = vsm_store_ids(host->store, uuid, error);
+    const char *id;
     guint looked = 0;
 
-    if (!add_listed(host, entries, records, error)) {
-        return NULL;
-    }
-    ids = vsm_store_ids(host->store, uuid, error);
     if (!ids) {
-        return NULL;
+        return false;
     }
-    /* Forged folders cost a look, too: the next open drops them. */
-    for (guint i = 0; i < ids->len && looked < VSM_DEBRIS_MAX; i++) {
+    while (looked < VSM_DEBRIS_MAX && (id = vsm_names_next(ids))) {
         VsmRecord *record;
 
-        if (has(entries, ids->pdata[i])) {
+        if (vsm_catalogue_find(own, uuid, id)) {
             continue;
         }
         looked++;
-        record = record_of(host, uuid, ids->pdata[i], NULL, NULL);
+        record = record_of(host, uuid, id, NULL, NULL);
         if (record) {
             g_ptr_array_add(records, record);
         }
     }
-    return g_steal_pointer(&records);
+    return vsm_names_end(ids, error);
 }
 
-static bool are_still(VsmHost *host, const char *uuid, const GArray *entries)
+static GPtrArray *read_records(VsmHost *host,
+                               const char *uuid,
+                               const VsmCatalogue *own,
+                               GError **error)
 {
-    g_autoptr(GArray) now = NULL;
+    g_autoptr(GPtrArray) records = g_ptr_array_new_with_free_func(free_record);
+
+    return add_listed(host, own, records, error) &&
+                   add_debris(host, uuid, own, records, error)
+               ? g_steal_pointer(&records)
+               : NULL;
+}
+
+static bool are_still(VsmHost *host, const char *uuid, const VsmCatalogue *own)
+{
+    g_autoptr(VsmCatalogue) now = NULL;
     bool same;
 
     g_mutex_lock(&host->mutex);
-    now = entries_of(host, uuid);
+    now = vsm_catalogue_of(host->catalogue, uuid);
     g_mutex_unlock(&host->mutex);
-    same = now->len == entries->len;
-    for (guint i = 0; same && i < now->len; i++) {
-        const VsmEntry *a = &g_array_index(now, VsmEntry, i);
-        const VsmEntry *b = &g_array_index(entries, VsmEntry, i);
+    same = now->entries->len == own->entries->len;
+    for (guint i = 0; same && i < now->entries->len; i++) {
+        const VsmEntry *a = &g_array_index(now->entries, VsmEntry, i);
+        const VsmEntry *b = &g_array_index(own->entries, VsmEntry, i);
 
         same = !strcmp(a->id, b->id) &&
                vsm_digest_equal(&a->metadata, &b->metadata);
@@ -214,17 +198,17 @@ static bool are_still(VsmHost *host, const char *uuid, const GArray *entries)
 GPtrArray *vsm_host_list(VsmHost *host, const char *uuid, GError **error)
 {
     for (guint i = 0; i < LIST_TRIES; i++) {
-        g_autoptr(GArray) entries = NULL;
+        g_autoptr(VsmCatalogue) own = NULL;
         g_autoptr(GPtrArray) records = NULL;
         g_autoptr(GError) why = NULL;
 
         if (!vsm_host_lock(host, error)) {
             return NULL;
         }
-        entries = entries_of(host, uuid);
+        own = vsm_catalogue_of(host->catalogue, uuid);
         vsm_host_unlock(host);
-        records = read_records(host, uuid, entries, &why);
-        if (!are_still(host, uuid, entries)) {
+        records = read_records(host, uuid, own, &why);
+        if (!are_still(host, uuid, own)) {
             continue;
         }
         if (!records) {
@@ -318,14 +302,14 @@ bool vsm_host_find(VsmHost *host,
                    GError **error)
 {
     g_autoptr(GPtrArray) records = g_ptr_array_new_with_free_func(free_record);
-    g_autoptr(GArray) entries = entries_of(host, uuid);
+    g_autoptr(VsmCatalogue) own = vsm_catalogue_of(host->catalogue, uuid);
     VsmAsked kind;
     const char *name;
     const VsmRecord *found;
     int tag = -1, id = -1;
 
     if (!vsm_text_parse_asked(asked, &kind, &name, error) ||
-        !add_listed(host, entries, records, error)) {
+        !add_listed(host, own, records, error)) {
         return false;
     }
     if (kind != VSM_ASKED_ID) {

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "host/internal.h"
+#include "host/debris.h"
 #include "tpm/context.h"
 #include "tpm/request.h"
 
@@ -51,59 +51,74 @@ static void fill_tpm(VsmHost *host, VsmHostStatus *status)
         vsm_host_boot_check(host, &boot, NULL, NULL);
 }
 
-/* Called with the mutex held.  Counts; reads no metadata. */
+static int compare_vms(gconstpointer a, gconstpointer b)
+{
+    return strcmp((*(VsmHostVm *const *)a)->uuid,
+                  (*(VsmHostVm *const *)b)->uuid);
+}
+
+static guint count_listed(const VsmCatalogue *catalogue, const char *uuid)
+{
+    g_autoptr(VsmCatalogue) own = vsm_catalogue_of(catalogue, uuid);
+
+    return own->entries->len;
+}
+
+/*
+ * Called without the mutex: a VM's folder may take its time.  Counts; reads no
+ * metadata.  What cannot be counted is noted: the others are told all the same.
+ */
 static bool fill_vms(VsmHost *host, VsmHostStatus *status, GError **error)
 {
-    g_autoptr(GPtrArray) uuids = vsm_store_uuids(host->store, error);
+    g_autoptr(VsmNames) uuids = vsm_store_uuids(host->store, error);
+    g_autoptr(VsmCatalogue) catalogue = NULL;
+    const char *uuid;
 
     if (!uuids) {
         return false;
     }
+    g_mutex_lock(&host->mutex);
+    catalogue = vsm_catalogue_copy(host->catalogue);
+    g_mutex_unlock(&host->mutex);
     status->vms = g_ptr_array_new_with_free_func(free_vm);
-    for (guint i = 0; i < uuids->len; i++) {
-        const char *uuid = uuids->pdata[i];
-        g_autoptr(GPtrArray) ids = vsm_store_ids(host->store, uuid, error);
-        VsmHostVm *vm;
+    while ((uuid = vsm_names_next(uuids))) {
+        g_autoptr(GError) why = NULL;
+        VsmHostVm *vm = g_new0(VsmHostVm, 1);
 
-        if (!ids) {
-            return false;
-        }
-        vm = g_new0(VsmHostVm, 1);
         vm->uuid = g_strdup(uuid);
-        for (guint j = 0; j < ids->len; j++) {
-            if (vsm_catalogue_find(host->catalogue, uuid, ids->pdata[j])) {
-                vm->listed++;
-            } else {
-                vm->unlisted++;
-            }
+        vm->listed = count_listed(catalogue, uuid);
+        if (!vsm_debris_count(host, uuid, catalogue, &vm->unlisted, &why)) {
+            g_mutex_lock(&host->mutex);
+            vsm_host_note(host, why);
+            g_mutex_unlock(&host->mutex);
         }
         g_ptr_array_add(status->vms, vm);
     }
-    return true;
+    g_ptr_array_sort(status->vms, compare_vms);
+    return vsm_names_end(uuids, error);
 }
 
 bool vsm_host_status(VsmHost *host, VsmHostStatus **ret, GError **error)
 {
     g_autoptr(VsmHostStatus) status = g_new0(VsmHostStatus, 1);
     const VsmTpmKeys *keys = vsm_tpm_keys(host->tpm);
-    bool ok;
 
     status->kind = host->kind;
     status->id = g_strdup(host->id);
     status->boot_policy = g_strdup(keys->boot_index ? "operator" : "frozen");
     fill_tpm(host, status);
+    if (!fill_vms(host, status, error)) {
+        return false;
+    }
     g_mutex_lock(&host->mutex);
     status->commit = host->value;
     status->last_error = g_strdup(host->last_error);
     status->nv_burst = host->budget.burst;
     status->nv_interval_ms = host->budget.interval_ms;
     status->nv_left = vsm_budget_left(&host->budget, g_get_monotonic_time());
-    ok = fill_vms(host, status, error);
     g_mutex_unlock(&host->mutex);
-    if (ok) {
-        *ret = g_steal_pointer(&status);
-    }
-    return ok;
+    *ret = g_steal_pointer(&status);
+    return true;
 }
 
 void vsm_host_counters(VsmHost *host,

@@ -69,6 +69,22 @@ position(const VsmCatalogue *catalogue, const char *uuid, const char *id)
     return low;
 }
 
+VsmCatalogue *vsm_catalogue_of(const VsmCatalogue *catalogue, const char *uuid)
+{
+    VsmCatalogue *own = vsm_catalogue_new(&catalogue->previous);
+
+    for (guint i = position(catalogue, uuid, ""); i < catalogue->entries->len;
+         i++) {
+        const VsmEntry *entry = &g_array_index(catalogue->entries, VsmEntry, i);
+
+        if (strcmp(entry->uuid, uuid)) {
+            break;
+        }
+        g_array_append_val(own->entries, *entry);
+    }
+    return own;
+}
+
 const VsmEntry *vsm_catalogue_find(const VsmCatalogue *catalogue,
                                    const char *uuid,
                                    const char *id)

@@ -39,6 +39,9 @@ VsmCatalogue *vsm_catalogue_copy(const VsmCatalogue *catalogue);
 void vsm_catalogue_free(VsmCatalogue *catalogue);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmCatalogue, vsm_catalogue_free)
 
+/* The entries of @uuid alone. */
+VsmCatalogue *vsm_catalogue_of(const VsmCatalogue *catalogue, const char *uuid);
+
 /* Borrowed, until the next change; NULL when absent. */
 const VsmEntry *vsm_catalogue_find(const VsmCatalogue *catalogue,
                                    const char *uuid,

@@ -5,7 +5,6 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "store/files.h"
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -166,47 +165,6 @@ void vsm_dir_free(VsmDir *dir)
     }
 }
 
-static int compare_names(gconstpointer a, gconstpointer b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-GPtrArray *vsm_dir_names(const VsmDir *dir, guint max, GError **error)
-{
-    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-    int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-    struct dirent *entry;
-
-    if (!stream) {
-        vsm_file_error(error, errno, dir, NULL, "list it");
-        if (fd >= 0) {
-            close(fd);
-        }
-        return NULL;
-    }
-    errno = 0;
-    while ((entry = readdir(stream)) && names->len <= max) {
-        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..")) {
-            g_ptr_array_add(names, g_strdup(entry->d_name));
-        }
-    }
-    if (errno) {
-        vsm_file_error(error, errno, dir, NULL, "list it");
-        closedir(stream);
-        return NULL;
-    }
-    closedir(stream);
-    if (names->len > max) {
-        g_set_error(error, VSM_ERROR, VSM_ERROR_LIMIT,
-                    "%s: more than %u entries; remove what is not VSM's",
-                    dir->path, max);
-        return NULL;
-    }
-    g_ptr_array_sort(names, compare_names);
-    return g_steal_pointer(&names);
-}
-
 bool vsm_dir_sync(const VsmDir *dir, GError **error)
 {
     vsm_files_tell("sync", dir->path);
@@ -231,19 +189,23 @@ bool vsm_dir_space(const VsmDir *dir, guint64 *ret_bytes, GError **error)
 
 bool vsm_dir_bytes(const VsmDir *dir, guint64 *ret_bytes, GError **error)
 {
-    g_autoptr(GPtrArray) names = vsm_dir_names(dir, 64, error);
+    g_autoptr(VsmNames) names = vsm_names_new(dir, NULL, error);
     guint64 sum = 0;
+    const char *name;
 
     if (!names) {
         return false;
     }
-    for (guint i = 0; i < names->len; i++) {
+    while ((name = vsm_names_next(names))) {
         struct stat st;
 
-        if (fstatat(dir->fd, names->pdata[i], &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        if (fstatat(dir->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
             S_ISREG(st.st_mode)) {
             sum += st.st_size;
         }
+    }
+    if (!vsm_names_end(names, error)) {
+        return false;
     }
     *ret_bytes = sum;
     return true;

@@ -42,8 +42,26 @@ VsmDir *vsm_dir_open_at(const VsmDir *parent,
 void vsm_dir_free(VsmDir *dir);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmDir, vsm_dir_free)
 
-/* Names in @dir, sorted, of char*; at most @max, else LIMIT. */
-GPtrArray *vsm_dir_names(const VsmDir *dir, guint max, GError **error);
+/*
+ * Names in a directory, in no order and without a limit: whoever can make many
+ * must not keep others from seeing theirs.
+ */
+typedef struct _VsmNames VsmNames;
+
+/* @dir NULL: there are none.  @is: which names count; NULL: all. */
+VsmNames *
+vsm_names_new(const VsmDir *dir, bool (*is)(const char *name), GError **error);
+
+/*
+ * Borrowed, until the next call; NULL: the end, or an error.  One that was
+ * given may be removed; one that is made meanwhile is given, or not.
+ */
+const char *vsm_names_next(VsmNames *names);
+
+/* false: the NULL before was an error. */
+bool vsm_names_end(const VsmNames *names, GError **error);
+void vsm_names_free(VsmNames *names);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VsmNames, vsm_names_free)
 
 /* Makes what was created, renamed or removed in @dir durable. */
 bool vsm_dir_sync(const VsmDir *dir, GError **error);

@@ -11,9 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FOLDERS_MAX 65536 /* of one VM, and VMs of one store */
-#define FILES_MAX 64 /* in a folder: its parts, metadata, temporary files */
-
 struct _VsmFolder {
     VsmDir *dir;
     int fds[VSM_PARTS]; /* -1: not open */
@@ -192,29 +189,28 @@ bool vsm_folder_sync(VsmFolder *folder, GError **error)
 
 static bool drop_files(const VsmDir *dir, GError **error)
 {
-    g_autoptr(GPtrArray) names = NULL;
+    g_autoptr(VsmNames) names = vsm_names_new(dir, NULL, error);
+    const char *name;
 
-    if (!vsm_file_remove(dir, "metadata", error)) {
-        return false;
-    }
-    names = vsm_dir_names(dir, FILES_MAX, error);
     if (!names) {
         return false;
     }
-    for (guint i = 0; i < names->len; i++) {
-        vsm_files_tell("remove", names->pdata[i]);
-        if (unlinkat(dir->fd, names->pdata[i], 0) < 0) {
-            vsm_file_error(error, errno, dir, names->pdata[i], "remove it");
+    while ((name = vsm_names_next(names))) {
+        vsm_files_tell("remove", name);
+        if (unlinkat(dir->fd, name, 0) < 0) {
+            vsm_file_error(error, errno, dir, name, "remove it");
             return false;
         }
     }
-    return true;
+    return vsm_names_end(names, error);
 }
 
-bool vsm_folder_drop(const VsmDir *store,
-                     const char *uuid,
-                     const char *id,
-                     GError **error)
+/* @durably: metadata goes first, and nothing comes back. */
+static bool drop(const VsmDir *store,
+                 const char *uuid,
+                 const char *id,
+                 bool durably,
+                 GError **error)
 {
     g_autoptr(GError) why = NULL;
     g_autoptr(VsmDir) vm = open_vm(store, uuid, false, &why);
@@ -227,7 +223,8 @@ bool vsm_folder_drop(const VsmDir *store,
         g_propagate_error(error, g_steal_pointer(&why));
         return false;
     }
-    if (!drop_files(dir, error)) {
+    if ((durably && !vsm_file_remove(dir, "metadata", error)) ||
+        !drop_files(dir, error)) {
         return false;
     }
     vsm_files_tell("remove", dir->path);
@@ -235,38 +232,36 @@ bool vsm_folder_drop(const VsmDir *store,
         vsm_file_error(error, errno, dir, NULL, "remove it");
         return false;
     }
-    return vsm_dir_sync(vm, error);
+    return !durably || vsm_dir_sync(vm, error);
 }
 
-static GPtrArray *only(GPtrArray *names, bool (*is)(const char *text))
+bool vsm_folder_drop(const VsmDir *store,
+                     const char *uuid,
+                     const char *id,
+                     GError **error)
 {
-    GPtrArray *kept = g_ptr_array_new_with_free_func(g_free);
-
-    for (guint i = 0; i < names->len; i++) {
-        if (is(names->pdata[i])) {
-            g_ptr_array_add(kept, g_strdup(names->pdata[i]));
-        }
-    }
-    return kept;
+    return drop(store, uuid, id, true, error);
 }
 
-static GPtrArray *
+bool vsm_folder_discard(const VsmDir *store,
+                        const char *uuid,
+                        const char *id,
+                        GError **error)
+{
+    return drop(store, uuid, id, false, error);
+}
+
+static VsmNames *
 names_of(VsmDir *dir, GError *why, bool (*is)(const char *text), GError **error)
 {
-    g_autoptr(GPtrArray) names = NULL;
-
-    if (!dir) {
-        if (g_error_matches(why, VSM_ERROR, VSM_ERROR_NOT_FOUND)) {
-            return g_ptr_array_new_with_free_func(g_free);
-        }
+    if (!dir && !g_error_matches(why, VSM_ERROR, VSM_ERROR_NOT_FOUND)) {
         g_propagate_error(error, g_error_copy(why));
         return NULL;
     }
-    names = vsm_dir_names(dir, FOLDERS_MAX, error);
-    return names ? only(names, is) : NULL;
+    return vsm_names_new(dir, is, error);
 }
 
-GPtrArray *vsm_store_uuids(const VsmDir *store, GError **error)
+VsmNames *vsm_store_uuids(const VsmDir *store, GError **error)
 {
     g_autoptr(GError) why = NULL;
     g_autoptr(VsmDir) all = vsm_dir_open_at(store, "vm", false, &why);
@@ -274,7 +269,7 @@ GPtrArray *vsm_store_uuids(const VsmDir *store, GError **error)
     return names_of(all, why, vsm_text_is_uuid, error);
 }
 
-GPtrArray *vsm_store_ids(const VsmDir *store, const char *uuid, GError **error)
+VsmNames *vsm_store_ids(const VsmDir *store, const char *uuid, GError **error)
 {
     g_autoptr(GError) why = NULL;
     g_autoptr(VsmDir) vm = open_vm(store, uuid, false, &why);
@@ -287,21 +282,24 @@ bool vsm_store_usage(const VsmDir *store,
                      guint64 *ret_bytes,
                      GError **error)
 {
-    g_autoptr(GPtrArray) ids = vsm_store_ids(store, uuid, error);
+    g_autoptr(VsmNames) ids = vsm_store_ids(store, uuid, error);
     guint64 sum = 0;
+    const char *id;
 
     if (!ids) {
         return false;
     }
-    for (guint i = 0; i < ids->len; i++) {
-        g_autoptr(VsmFolder) folder =
-            vsm_folder_open(store, uuid, ids->pdata[i], error);
+    while ((id = vsm_names_next(ids))) {
+        g_autoptr(VsmFolder) folder = vsm_folder_open(store, uuid, id, error);
         guint64 bytes;
 
         if (!folder || !vsm_dir_bytes(folder->dir, &bytes, error)) {
             return false;
         }
         sum += bytes;
+    }
+    if (!vsm_names_end(ids, error)) {
+        return false;
     }
     *ret_bytes = sum;
     return true;

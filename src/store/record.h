@@ -64,9 +64,18 @@ bool vsm_folder_drop(const VsmDir *store,
                      const char *id,
                      GError **error);
 
-/* Of char*: uuids that have a folder; ids in the folder of @uuid. */
-GPtrArray *vsm_store_uuids(const VsmDir *store, GError **error);
-GPtrArray *vsm_store_ids(const VsmDir *store, const char *uuid, GError **error);
+/*
+ * The same for what is no record, where there may be many: does not wait for
+ * the disk, so a crash may bring it back.
+ */
+bool vsm_folder_discard(const VsmDir *store,
+                        const char *uuid,
+                        const char *id,
+                        GError **error);
+
+/* Uuids that have a folder; ids in the folder of @uuid. */
+VsmNames *vsm_store_uuids(const VsmDir *store, GError **error);
+VsmNames *vsm_store_ids(const VsmDir *store, const char *uuid, GError **error);
 
 /* Bytes of all records of @uuid. */
 bool vsm_store_usage(const VsmDir *store,

@@ -12,6 +12,8 @@
 #include <string.h>
 
 #define UUID "00112233-4455-6677-8899-aabbccddeeff"
+#define BEFORE "00012233-4455-6677-8899-aabbccddeeff"
+#define AFTER "0a112233-4455-6677-8899-aabbccddeeff"
 
 static VsmEntry entry(const char *uuid, guint id, guint8 metadata)
 {
@@ -74,6 +76,28 @@ static void test_entries_are_found_and_dropped(void)
     g_assert_null(vsm_catalogue_find(catalogue, UUID, three.id));
     g_assert_false(vsm_catalogue_drop(catalogue, UUID, three.id));
     g_assert_cmpuint(catalogue->entries->len, ==, 4);
+}
+
+static void test_entries_of_one_vm_are_told_apart(void)
+{
+    static const char *const others[] = {BEFORE, AFTER};
+    g_autoptr(VsmCatalogue) catalogue = sample();
+    g_autoptr(VsmCatalogue) own = NULL;
+    g_autoptr(VsmCatalogue) none = NULL;
+
+    for (guint i = 0; i < G_N_ELEMENTS(others); i++) {
+        VsmEntry e = entry(others[i], i + 3, i);
+
+        vsm_catalogue_put(catalogue, &e);
+    }
+    own = vsm_catalogue_of(catalogue, UUID);
+    g_assert_cmpuint(own->entries->len, ==, 5);
+    for (guint i = 0; i < own->entries->len; i++) {
+        g_assert_cmpstr(g_array_index(own->entries, VsmEntry, i).uuid, ==,
+                        UUID);
+    }
+    none = vsm_catalogue_of(catalogue, "11112233-4455-6677-8899-aabbccddeeff");
+    g_assert_cmpuint(none->entries->len, ==, 0);
 }
 
 static void assert_fixture(const char *name, GBytes *made)
@@ -395,6 +419,8 @@ int main(int argc, char **argv)
                     test_host_file_has_its_known_answer);
     g_test_add_func("/catalogue/entries-are-found-and-dropped",
                     test_entries_are_found_and_dropped);
+    g_test_add_func("/catalogue/entries-of-one-vm-are-told-apart",
+                    test_entries_of_one_vm_are_told_apart);
     g_test_add_func("/catalogue/decode-refuses-disorder-and-doubles",
                     test_decode_refuses_disorder_and_doubles);
     g_test_add_func("/catalogue/entries-of-one-commit-settle-together",

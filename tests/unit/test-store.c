@@ -86,7 +86,7 @@ static void test_failed_replace_keeps_the_old(Fixture *f,
                                               G_GNUC_UNUSED gconstpointer data)
 {
     g_autoptr(GBytes) big = g_bytes_new_take(g_malloc0(100000), 100000);
-    g_autoptr(GPtrArray) names = NULL;
+    g_autoptr(VsmNames) names = NULL;
     g_autoptr(GError) error = NULL;
     struct rlimit old, small = {.rlim_cur = 4096, .rlim_max = RLIM_INFINITY};
 
@@ -98,8 +98,9 @@ static void test_failed_replace_keeps_the_old(Fixture *f,
     setrlimit(RLIMIT_FSIZE, &old);
     g_assert_error(error, VSM_ERROR, VSM_ERROR_NO_SPACE);
     assert_content(f, "file", "old");
-    names = vsm_dir_names(f->dir, 10, NULL);
-    g_assert_cmpuint(names->len, ==, 1);
+    names = vsm_names_new(f->dir, NULL, NULL);
+    g_assert_cmpstr(vsm_names_next(names), ==, "file");
+    g_assert_null(vsm_names_next(names));
 }
 
 static void
@@ -309,21 +310,22 @@ static void test_dropped_record_is_gone(Fixture *f,
                                         G_GNUC_UNUSED gconstpointer data)
 {
     g_autoptr(VsmFolder) folder = vsm_folder_make(f->dir, UUID, ID, NULL);
-    g_autoptr(GPtrArray) before = NULL;
-    g_autoptr(GPtrArray) after = NULL;
+    g_autoptr(VsmNames) before = NULL;
+    g_autoptr(VsmNames) after = NULL;
     g_autoptr(GError) error = NULL;
     guint64 bytes;
 
     put(folder, VSM_PART_MAP, 0, "abc", 0);
     before = vsm_store_ids(f->dir, UUID, NULL);
-    g_assert_cmpuint(before->len, ==, 1);
-    g_assert_cmpstr(before->pdata[0], ==, ID);
+    g_assert_cmpstr(vsm_names_next(before), ==, ID);
+    g_assert_null(vsm_names_next(before));
     g_assert_true(vsm_store_usage(f->dir, UUID, &bytes, NULL));
     g_assert_cmpuint(bytes, ==, 3);
     g_assert_true(vsm_folder_drop(f->dir, UUID, ID, &error));
     g_assert_no_error(error);
     after = vsm_store_ids(f->dir, UUID, NULL);
-    g_assert_cmpuint(after->len, ==, 0);
+    g_assert_null(vsm_names_next(after));
+    g_assert_true(vsm_names_end(after, NULL));
     g_assert_true(vsm_folder_drop(f->dir, UUID, ID, &error));
     g_assert_null(vsm_folder_open(f->dir, UUID, ID, &error));
     g_assert_error(error, VSM_ERROR, VSM_ERROR_NOT_FOUND);
