@@ -49,9 +49,13 @@
 #define VSM_DISKS_MAX 64u
 #define VSM_RESEAL_MAX 128u /* in one request, which each metadata keeps */
 #define VSM_SIGNATURE_DER_BYTES_MAX 128u /* ECDSA over P-384: at most 104 */
-/* Unfinished records in one list; the next list has others once these are
- * forgotten.  Whoever writes the store can make any number of folders. */
+/* Records of one VM that no catalogue lists: with so many no save begins, and
+ * one list has no more; the next one has others once these are forgotten.
+ * Whoever writes the store can make any number of folders. */
 #define VSM_DEBRIS_MAX 256u
+/* Sealed snapshots of one VM; with the longest tags they take 434 KiB of the
+ * catalogue, which all VMs of a host share. */
+#define VSM_LISTED_MAX 1024u
 
 /* State. */
 #define VSM_BLOCKS_MAX 1024u /* RAM blocks; QEMU has some 10 to 300 */

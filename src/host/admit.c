@@ -3,6 +3,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "base/limits.h"
+#include "host/debris.h"
 #include "host/local.h"
 
 /* Left free beside what a save announces: catalogue, metadata, file system. */
@@ -73,6 +75,47 @@ check_tag(VsmLocal *self, const VsmSealRequest *request, GError **error)
     return true;
 }
 
+static bool check_listed(VsmLocal *self,
+                         const VsmSealRequest *request,
+                         const VsmCatalogue *own,
+                         GError **error)
+{
+    guint stay = 0;
+
+    for (guint i = 0; i < own->entries->len; i++) {
+        const VsmEntry *entry = &g_array_index(own->entries, VsmEntry, i);
+
+        stay += !request->replace || strcmp(entry->tag, request->tag);
+    }
+    if (stay < VSM_LISTED_MAX) {
+        return true;
+    }
+    g_set_error(error, VSM_ERROR, VSM_ERROR_LIMIT,
+                "VM %s has %u sealed snapshots, as many as one VM may have; "
+                "delete some",
+                self->uuid, stay);
+    return false;
+}
+
+/*
+ * The catalogue is everybody's, and each folder is looked at by each open of
+ * the store: one VM's records have an end.
+ */
+static bool
+check_count(VsmLocal *self, const VsmSealRequest *request, GError **error)
+{
+    VsmHost *host = self->host;
+    g_autoptr(VsmCatalogue) own = NULL;
+
+    if (!vsm_host_lock(host, error)) {
+        return false;
+    }
+    own = vsm_catalogue_of(host->catalogue, self->uuid);
+    vsm_host_unlock(host);
+    return check_listed(self, request, own, error) &&
+           vsm_debris_admit(host, self->uuid, own, error);
+}
+
 bool vsm_local_read_boot(VsmLocal *self, VsmTpmPcrs *ret, GError **error)
 {
     VsmHost *host = self->host;
@@ -90,7 +133,8 @@ bool vsm_local_admit(VsmLocal *self,
     VsmTpmPcrs boot;
     bool ok;
 
-    if (!check_space(self, request->expect_bytes, error) ||
+    if (!check_count(self, request, error) ||
+        !check_space(self, request->expect_bytes, error) ||
         !vsm_hypervisor_refresh(self->hypervisor, error) ||
         !vsm_local_read_boot(self, &boot, error) ||
         !vsm_host_lock(host, error)) {

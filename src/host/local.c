@@ -91,6 +91,10 @@ bool vsm_local_set_vm(VsmLocal *self, const VsmVm *vm, GError **error)
 
 void vsm_local_end(VsmLocal *self)
 {
+    /*
+     * A finished one stays: entries on the disks may bear its mark, and only
+     * its record tells the hypervisor which to delete.
+     */
     bool unfinished = self->state == VSM_LOCAL_SEAL;
     g_autofree char *id = g_strdup(self->seal.id);
 

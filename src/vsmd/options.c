@@ -75,7 +75,8 @@ static const Setting settings[] = {
      "Connections at one time (default: 1024), as far as the limits of tasks "
      "and descriptors allow"},
     {"vm-quota-bytes", SETTING_BYTES, AT(vm_quota_bytes), 0, 0, "BYTES",
-     "Of all records of one VM (default: 0, no limit)"},
+     "Of all records of one VM, and no more than 1024 snapshots of it "
+     "(default: 0, no limit)"},
     {"nv-burst", SETTING_NUMBER, AT(nv_burst), 1, 1000000, "N",
      "NV writes that may come at once (default: 20); one is kept for each "
      "other VM that wrote none lately, half of them at most"},

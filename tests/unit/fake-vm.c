@@ -42,6 +42,7 @@ FakeVm *fake_vm_new_with(guint pages)
     for (guint i = 0; i < FAKE_SECTIONS; i++) {
         memset(vm->payload[i], 'a' + i, sizeof(vm->payload[i]));
     }
+    vm->uuid = FAKE_UUID;
     vm->config = FAKE_CONFIG;
     vm->disk = g_byte_array_new();
     vm->pool = vsm_pool_new(2, VSM_HASH_BACKEND_AUTO, NULL);
@@ -62,7 +63,7 @@ void fake_vm_free(FakeVm *vm)
 VsmVm fake_vm_describe(const FakeVm *vm)
 {
     return (VsmVm){
-        .uuid = FAKE_UUID,
+        .uuid = vm->uuid,
         .name = "fake",
         .version = "fake 1.0",
         .config = vm->config,

@@ -19,6 +19,7 @@ typedef struct {
     VsmRamBlock blocks[FAKE_BLOCKS];
     VsmSection sections[FAKE_SECTIONS];
     guint8 payload[FAKE_SECTIONS][64];
+    const char *uuid; /* FAKE_UUID */
     const char *config; /* FAKE_CONFIG */
     GByteArray *disk; /* the stored stream */
     VsmPool *pool;

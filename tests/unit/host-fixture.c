@@ -9,22 +9,21 @@
 #include <unistd.h>
 #include <vsm/remote.h>
 
-static VsmAttester *new_local(Store *store, GError **error)
+VsmAttester *store_local(Store *store, const char *uuid, GError **error)
 {
     int proc = open(store->proc, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     VsmHypervisor *hypervisor = vsm_hypervisor_measure(proc, error);
 
     close(proc);
-    return hypervisor
-               ? vsm_local_attester_new(store->host, FAKE_UUID, hypervisor)
-               : NULL;
+    return hypervisor ? vsm_local_attester_new(store->host, uuid, hypervisor)
+                      : NULL;
 }
 
 /* In the daemon's thread. */
 static VsmAttester *local_of_connection(gpointer opaque)
 {
     g_autoptr(GError) error = NULL;
-    VsmAttester *attester = new_local(opaque, &error);
+    VsmAttester *attester = store_local(opaque, FAKE_UUID, &error);
 
     g_assert_no_error(error);
     return attester;
@@ -43,7 +42,7 @@ void store_stop_daemon(Store *store)
 static VsmAttester *new_attester(Store *store, GError **error)
 {
     if (!g_getenv("VSM_TEST_REMOTE")) {
-        return new_local(store, error);
+        return store_local(store, FAKE_UUID, error);
     }
     store_start_daemon(store);
     return vsm_remote_attester_new(store->socket, error);

@@ -41,6 +41,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_free)
 bool store_open(Store *store, GError **error);
 void store_close(Store *store);
 
+/* An attester of this host for @uuid, no remote one; transfer full. */
+VsmAttester *store_local(Store *store, const char *uuid, GError **error);
+
 /* Ends and begins the daemon alone: host and TPM stay. */
 void store_stop_daemon(Store *store);
 void store_start_daemon(Store *store);

@@ -50,29 +50,6 @@ static void test_removed_snapshot_is_debris_until_forgotten(void)
     g_assert_cmpuint(store_count(store, false), ==, 0);
 }
 
-/* Whoever writes the store makes folders that look like unfinished saves. */
-static void test_flood_of_forged_debris_is_dropped_and_stops_no_overwrite(void)
-{
-    g_autoptr(Store) store = store_new();
-    g_autofree char *id = store_save(store, "one", false);
-    g_autofree char *flood = g_strdup_printf(
-        "cd $S/vm/*/ && for i in $(seq 300); do n=$(printf %%032d $i); "
-        "mkdir -m 700 $n; sed s/%s/$n/ %s/metadata > $n/metadata; "
-        "chmod 600 $n/metadata; done",
-        id, id);
-
-    store_shell(store, flood);
-    /* None has this host's MAC of its mark: nothing is swept for them. */
-    g_assert_cmpuint(store_count(store, false), ==, 0);
-    g_assert_cmpuint(store_count(store, true), ==, 1);
-    g_free(store_save(store, "one", true));
-    g_assert_cmpuint(store_count(store, true), ==, 1);
-    store_reopen(store);
-    store_shell(store, "test $(ls $S/vm/*/ | wc -l) = 2");
-    g_assert_cmpuint(store_count(store, true), ==, 1);
-    store_assert_match(store, "one");
-}
-
 /* Stands before GLib's own for this program: whatever a file held comes by. */
 static VsmHost *watched;
 static guint read_free, read_locked;
@@ -237,8 +214,6 @@ int main(int argc, char **argv)
 #define ADD(path, func) g_test_add_func("/local-store/" path, func)
     ADD("overwriting-lists-the-new-and-drops-the-old",
         test_overwriting_lists_the_new_and_drops_the_old);
-    ADD("flood-of-forged-debris-is-dropped-and-stops-no-overwrite",
-        test_flood_of_forged_debris_is_dropped_and_stops_no_overwrite);
     ADD("removed-snapshot-is-debris-until-forgotten",
         test_removed_snapshot_is_debris_until_forgotten);
     ADD("listed-snapshot-is-not-forgotten",
