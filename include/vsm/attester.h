@@ -230,7 +230,7 @@ struct _VsmAttesterInterface {
                         const char *scope_reason,
                         GCancellable *cancel,
                         GError **error);
-    /* IN_DOUBT: the outcome is not known, touch nothing. */
+    /* IN_DOUBT: the outcome is not known, touch nothing.  HYPERVISOR. */
     bool (*commit)(VsmAttester *self,
                    VsmRecord **ret,
                    GCancellable *cancel,
@@ -249,7 +249,7 @@ struct _VsmAttesterInterface {
                 GBytes **ret,
                 GCancellable *cancel,
                 GError **error);
-    /* Compares, and reports when the check had a nonce. */
+    /* Compares, and reports when the check had a nonce.  HYPERVISOR. */
     bool (*check_finish)(VsmAttester *self,
                          const VsmMeasured *measured,
                          VsmVerdict **ret,
