@@ -20,6 +20,8 @@ def pytest_addoption(parser):
     parser.addoption("--attester", default=IN_PROCESS,
                      choices=[IN_PROCESS, DAEMON, "both"],
                      help="who attests: QEMU's process, vsmd, or each in turn")
+    parser.addoption("--full", action="store_true",
+                     help="with the daemon also what is hardly its affair")
     parser.addoption("--many-vms-seconds", type=int, default=60,
                      help="how long the test of many VMs on one TPM runs")
 
@@ -27,6 +29,8 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line(
         "markers", "in_process(why): not run with the daemon")
+    config.addinivalue_line(
+        "markers", "full_with_daemon(why): with the daemon only by --full")
     config.addinivalue_line(
         "markers", "daemon_only: run with the daemon alone")
 
@@ -51,8 +55,12 @@ def pytest_collection_modifyitems(config, items):
     """Tests of one mode are left out of the other."""
     def fits(item):
         mode = item.callspec.params["attester"]
-        return not item.get_closest_marker(
-            "in_process" if mode == DAEMON else "daemon_only")
+        if mode != DAEMON:
+            return not item.get_closest_marker("daemon_only")
+        return not item.get_closest_marker("in_process") and (
+            config.getoption("--full") or
+            item.get_closest_marker("daemon_only") or
+            not item.get_closest_marker("full_with_daemon"))
 
     left_out = [item for item in items if not fits(item)]
     items[:] = [item for item in items if fits(item)]

@@ -17,6 +17,9 @@ from vsmtest.store import flip, record_folder, unwritable
 from vsmtest.vsm import Refused, b64url
 from vsmtest.vsmctl import USAGE
 
+pytestmark = pytest.mark.full_with_daemon(
+    "checked in QEMU or by the store, which is the same")
+
 
 # Requests
 

@@ -11,6 +11,9 @@ import pytest
 from vsmtest import proxy, wait
 from vsmtest.qmp import Closed
 
+pytestmark = pytest.mark.full_with_daemon(
+    "what is written when is the same")
+
 POINTS = [(proxy.CREATE, 1, False), (proxy.CREATE, 2, False),
           (proxy.CREATE, 2, True), (proxy.NV_CERTIFY, 1, False),
           (proxy.NV_CERTIFY, 1, True), (proxy.NV_EXTEND, 1, False),

@@ -6,6 +6,9 @@ import pytest
 
 from vsmtest.qmp import QmpError
 
+pytestmark = pytest.mark.full_with_daemon(
+    "QEMU's part is the same")
+
 
 @pytest.fixture
 def keep(machines, two_disks):

@@ -12,6 +12,9 @@ from vsmtest.qmp import QmpError
 from vsmtest.vsm import Refused
 from vsmtest.vsmctl import MISMATCH
 
+pytestmark = pytest.mark.full_with_daemon(
+    "QEMU's part is the same")
+
 AT = 80 << 20   # offset in the guest's RAM; bytes
 SAYS_SO = "VM and disks have changed already, and the VM stays stopped"
 NOT_SEALED = f"that was loaded from 'shared' is not the sealed one.*{SAYS_SO}"

@@ -14,6 +14,9 @@ from vsmtest import paths
 from vsmtest.guest import Exited
 from vsmtest.qmp import QmpError
 
+pytestmark = pytest.mark.full_with_daemon(
+    "policy and store are the same")
+
 
 def disk_bytes(guest):
     """SHA-256 of the image file as the host has it."""

@@ -12,6 +12,9 @@ from vsmtest.qmp import QmpError
 from vsmtest.vsm import Refused
 from vsmtest.vsmctl import MATCH
 
+pytestmark = pytest.mark.full_with_daemon(
+    "QEMU's part is the same")
+
 
 def without_entries(machines, two_disks, *disks):
     """The machine, running; these disks have lost "keep" while it was off."""

@@ -14,6 +14,9 @@ from vsmtest.proxy import UNSEAL
 from vsmtest.qmp import QmpError
 from vsmtest.vsm import Refused
 
+pytestmark = pytest.mark.full_with_daemon(
+    "QEMU's monitors and guards are the same")
+
 RAM_MIB = 768
 
 

@@ -8,6 +8,9 @@ from vsmtest.proxy import CREATE, NV_CERTIFY, NV_EXTEND
 from vsmtest.qcow2 import Image
 from vsmtest.qmp import QmpError
 
+pytestmark = pytest.mark.full_with_daemon(
+    "QEMU's part is the same")
+
 # What the TPM refuses, and how many of these it does first: sealing, before
 # any disk has the new entry; evidence and commit, when all have it
 LATE = ((CREATE, 1), (NV_CERTIFY, 0), (NV_EXTEND, 0))

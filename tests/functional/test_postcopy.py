@@ -8,6 +8,9 @@ from vsmtest import wait
 from vsmtest.qmp import QmpError
 from vsmtest.vsm import Refused
 
+pytestmark = pytest.mark.full_with_daemon(
+    "QEMU's part is the same")
+
 SLOW = 65536    # bytes per second
 
 

@@ -7,6 +7,9 @@ import pytest
 from vsmtest.guest import Config, Exited, Guest
 from vsmtest.qmp import QmpError
 
+pytestmark = pytest.mark.full_with_daemon(
+    "QEMU's part is the same")
+
 NONCE = "AAECAwQFBgcICQoLDA0ODw"
 
 

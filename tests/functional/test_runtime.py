@@ -18,6 +18,9 @@ from vsmtest.guest import KERNEL_LINE, Config, Guest
 from vsmtest.vsm import Refused
 from vsmtest.vsmctl import (MATCH, MISMATCH, UNAVAILABLE, UNTRUSTED, vsmctl)
 
+pytestmark = pytest.mark.full_with_daemon(
+    "what is measured is the same")
+
 LONG = wait.LONG
 CPU4 = ("-cpu", "max,la57=off")
 CPU5 = ("-cpu", "max")

@@ -15,6 +15,9 @@ from vsmtest import paths
 from vsmtest.dump import Dump, EXEC
 from vsmtest.guest import KERNEL_LINE, Config, Guest
 
+pytestmark = pytest.mark.full_with_daemon(
+    "what is measured is the same")
+
 SYMBOLS = ("_text", "_etext", "__start_rodata", "__end_rodata",
            "__start___jump_table", "__stop___jump_table")
 GUESTS = {
