@@ -197,6 +197,8 @@ check_sender(const VsmChannel *channel, struct msghdr *message, GError **error)
 static bool
 receive_all(const VsmChannel *channel, void *data, gsize bytes, GError **error)
 {
+    bool was_reset = false;
+
     for (gsize at = 0; at < bytes;) {
         Control control;
         struct iovec part = {(guint8 *)data + at, bytes - at};
@@ -213,6 +215,12 @@ receive_all(const VsmChannel *channel, void *data, gsize bytes, GError **error)
         }
         n = recvmsg(channel->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+            continue;
+        }
+        /* Told before the packets that came earlier, why it closed among them.
+         */
+        if (n < 0 && errno == ECONNRESET && !was_reset) {
+            was_reset = true;
             continue;
         }
         if (n <= 0) {

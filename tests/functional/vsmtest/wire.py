@@ -116,6 +116,9 @@ class Wire:
                 some = self.socket.recv(count - len(data))
             except socket.timeout as error:
                 raise Hung from error
+            except ConnectionResetError:
+                # told once, before the packets that came earlier
+                some = self.socket.recv(count - len(data))
             if not some:
                 raise ConnectionError("closed by the daemon")
             data += some
