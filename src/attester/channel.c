@@ -98,21 +98,27 @@ bool vsm_channel_wait(const VsmChannel *channel, GError **error)
 
 /* --- Sending ---------------------------------------------------------- */
 
+/*
+ * @wait: first look at deadline and cancellation.  What follows a packet that
+ * went out waits for room alone: half a message is no answer.
+ */
 static bool send_all(const VsmChannel *channel,
                      const guint8 *data,
                      gsize bytes,
+                     bool wait,
                      GError **error)
 {
     for (gsize at = 0; at < bytes;) {
         ssize_t n;
 
-        if (!wait_for(channel, POLLOUT, error)) {
+        if (wait && !wait_for(channel, POLLOUT, error)) {
             return false;
         }
         n = send(channel->fd, data + at,
                  MIN(bytes - at, VSM_PROTOCOL_PACKET_BYTES_MAX),
                  MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        wait = n < 0 && errno == EAGAIN;
+        if (n < 0 && (wait || errno == EINTR)) {
             continue;
         }
         if (n < 0) {
@@ -134,8 +140,8 @@ bool vsm_channel_send(const VsmChannel *channel,
 
     vsm_protocol_write_header(
         &(VsmProtocolHeader){op, VSM_PROTOCOL_VERSION, bytes}, header);
-    return send_all(channel, header, sizeof(header), error) &&
-           send_all(channel, data, bytes, error);
+    return send_all(channel, header, sizeof(header), true, error) &&
+           send_all(channel, data, bytes, false, error);
 }
 
 /* --- Receiving -------------------------------------------------------- */

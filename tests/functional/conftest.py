@@ -15,6 +15,11 @@ from vsmtest.host import Host  # noqa: E402
 
 BOOT = "boot"
 
+# A worker takes whole files: what takes longest must not come last.
+LONG_FILES = ["test_daemon_faults", "test_bad_input", "test_host_update",
+              "test_attest", "test_watch", "test_monitor",
+              "test_watch_unsigned", "test_runtime", "test_snapshot"]
+
 
 def pytest_addoption(parser):
     parser.addoption("--attester", default=IN_PROCESS,
@@ -62,8 +67,12 @@ def pytest_collection_modifyitems(config, items):
             item.get_closest_marker("daemon_only") or
             not item.get_closest_marker("full_with_daemon"))
 
+    def turn(item):
+        name = item.path.stem
+        return LONG_FILES.index(name) if name in LONG_FILES else len(LONG_FILES)
+
     left_out = [item for item in items if not fits(item)]
-    items[:] = [item for item in items if fits(item)]
+    items[:] = sorted(filter(fits, items), key=turn)
     config.hook.pytest_deselected(items=left_out)
 
 

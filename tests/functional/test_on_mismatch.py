@@ -11,6 +11,9 @@ import pytest
 from vsmtest import proxy
 from vsmtest.vsm import Refused
 
+pytestmark = pytest.mark.full_with_daemon(
+    "the watch and what it does are QEMU's part")
+
 CPU4 = ("-cpu", "max,la57=off")
 PATIENCE = 30       # in seconds
 FAILURE = 0x101     # what a TPM answers that cannot do it

@@ -13,6 +13,9 @@ from vsmtest import proxy, wait
 from vsmtest.vsm import Refused
 from vsmtest.watch import (CPU4, PATIENCE, SECONDS, refusal, result, watched)
 
+pytestmark = pytest.mark.full_with_daemon(
+    "the watch and what it does are QEMU's part")
+
 
 def test_attestations_take_a_share_of_the_guests_time(machines):
     guest = machines.new(flavour="attack", extra=CPU4, memory_mib=192,

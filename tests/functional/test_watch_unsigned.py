@@ -11,6 +11,9 @@ from vsmtest import proxy, wait
 from vsmtest.watch import (FAILURE, NV_RATE, PATIENCE, SECONDS, admitted,
                            refusal, result, watched)
 
+pytestmark = pytest.mark.full_with_daemon(
+    "the watch and what it does are QEMU's part")
+
 
 @pytest.mark.parametrize("rc, code", [(NV_RATE, "busy"), (FAILURE, "tpm")])
 def test_mismatch_that_cannot_be_signed_is_told_and_signed_later(machines, rc,
