@@ -11,6 +11,9 @@ from vsmtest.vsmctl import MATCH, MISMATCH, UNTRUSTED, vsmctl
 from vsmtest.watch import (CPU4, PATIENCE, SECONDS, admitted, claims_of,
                            differs, result, watched)
 
+pytestmark = pytest.mark.full_with_daemon(
+    "the watch and what it does are QEMU's part")
+
 RETRIES = 5         # for a patch in flight
 
 
