@@ -223,8 +223,7 @@ receive_all(const VsmChannel *channel, void *data, gsize bytes, GError **error)
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
             continue;
         }
-        /* Told before the packets that came earlier, why it closed among them.
-         */
+        /* Packets that came before it, with the reason, can still be read. */
         if (n < 0 && errno == ECONNRESET && !was_reset) {
             was_reset = true;
             continue;

@@ -151,16 +151,21 @@ static bool send_all(SocketQmp *qmp, const char *text, GError **error)
     return true;
 }
 
-/* A save, during which nothing is answered, tells of itself. */
-static void see_progress(const json_t *event)
+/*
+ * Whether it is of a save, during which nothing is answered.  No other event
+ * says that QEMU is at work: guests cause some of them.
+ */
+static bool is_progress(const json_t *event)
 {
     const json_t *data = json_object_get(event, "data");
 
     if (g_strcmp0(json_string_value(json_object_get(event, "event")),
-                  "VSM_PROGRESS") == 0) {
-        waiting_progress(json_integer_value(json_object_get(data, "done")),
-                         json_integer_value(json_object_get(data, "total")));
+                  "VSM_PROGRESS") != 0) {
+        return false;
     }
+    waiting_progress(json_integer_value(json_object_get(data, "done")),
+                     json_integer_value(json_object_get(data, "total")));
+    return true;
 }
 
 static json_t *
@@ -192,8 +197,9 @@ socket_exchange(Qmp *base, const char *command, json_t *request, GError **error)
             return NULL;
         }
         if (json_object_get(message, "event")) {
-            see_progress(message);
-            deadline = after_ms(ANSWER_MS); /* it is at work */
+            if (is_progress(message)) {
+                deadline = after_ms(ANSWER_MS);
+            }
             g_queue_push_tail(qmp->events, g_steal_pointer(&message));
         } else if (json_integer_value(json_object_get(message, "id")) ==
                    (json_int_t)qmp->last_id) {

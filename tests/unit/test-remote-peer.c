@@ -121,6 +121,31 @@ static void test_broken_protocol_closes_the_connection(void)
     assert_closed_after(VSM_PROTOCOL_PUT, 1, VSM_MESSAGE_BYTES_MAX + 1);
 }
 
+/* A request that the daemon never read makes its end a reset. */
+static void test_reason_is_read_before_the_reset(void)
+{
+    int ends[2] = {-1, -1};
+    g_autoptr(GError) why = g_error_new(VSM_ERROR, VSM_ERROR_DENIED, "why");
+    g_autoptr(GBytes) reason = vsm_protocol_encode_error(why);
+    g_autoptr(GBytes) body = NULL;
+    VsmProtocolHeader header = {0};
+    VsmChannel ours, theirs;
+
+    g_assert_no_errno(
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends));
+    ours = (VsmChannel){.fd = ends[0]};
+    theirs = (VsmChannel){.fd = ends[1]};
+    g_assert_true(vsm_channel_send(&ours, VSM_PROTOCOL_STATUS, reason, NULL));
+    g_assert_true(vsm_channel_send(&theirs, VSM_PROTOCOL_ERROR, reason, NULL));
+    close(ends[1]);
+    g_assert_true(vsm_channel_receive(&ours, &header, &body, NULL));
+    g_assert_cmpuint(header.op, ==, VSM_PROTOCOL_ERROR);
+    g_assert_true(g_bytes_equal(body, reason));
+    g_clear_pointer(&body, g_bytes_unref);
+    g_assert_false(vsm_channel_receive(&ours, &header, &body, NULL));
+    close(ends[0]);
+}
+
 static void test_paths_that_no_socket_has_are_invalid(void)
 {
     g_autofree char *longest = g_strnfill(107, 'x');
@@ -150,6 +175,8 @@ int main(int argc, char **argv)
     ADD("descriptors-are-refused", test_descriptors_are_refused);
     ADD("broken-protocol-closes-the-connection",
         test_broken_protocol_closes_the_connection);
+    ADD("reason-is-read-before-the-reset",
+        test_reason_is_read_before_the_reset);
     ADD("paths-that-no-socket-has-are-invalid",
         test_paths_that_no_socket_has_are_invalid);
     return g_test_run();
