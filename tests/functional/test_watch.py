@@ -8,8 +8,8 @@ import pytest
 
 from vsmtest import wait
 from vsmtest.vsmctl import MATCH, MISMATCH, UNTRUSTED, vsmctl
-from vsmtest.watch import (CPU4, PATIENCE, SECONDS, admitted, claims_of,
-                           differs, result, watched)
+from vsmtest.watch import (CPU4, PATIENCE, SECONDS, admitted, attested,
+                           claims_of, differs, result, watched)
 
 pytestmark = pytest.mark.full_with_daemon(
     "the watch and what it does are QEMU's part")
@@ -85,11 +85,11 @@ def test_each_patch_in_flight_is_looked_at_again(machines):
     """Also one that comes right after another was reported."""
     guest = watched(machines, extra=("-trace", "vsm_look"))
     guest.serial.ask("attack jump-label")
-    answer = guest.attest_runtime("clean", profile="strict")
+    answer = attested(guest, profile="strict")
     site, = [int(finding["pa"], 16) for finding in answer.findings
              if finding["kind"] == "jump-label"]
     guest.serial.ask("attack -jump-label")
-    assert guest.attest_runtime("clean", profile="strict").result == "match"
+    assert attested(guest, profile="strict").result == "match"
 
     def write(data):
         guest.stop()
@@ -122,7 +122,7 @@ def test_on_mismatch_rollback_restores_the_sealed_state(machines):
     guest.rolled_back()
     guest.serial.ask("ping")
     assert guest.serial.ask("memget") != "tampered"
-    assert guest.attest_runtime("clean").result == "match"
+    assert attested(guest).result == "match"
     result(guest, "match")
 
 

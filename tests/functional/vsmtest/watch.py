@@ -61,6 +61,12 @@ def admitted(action):
     return wait.until("the watch is idle", attempt)
 
 
+def attested(guest, **options):
+    """What an attestation of its running guest says, between two looks."""
+    return guest.finish_vsm(*admitted(lambda: guest.start_vsm(
+        "vsm-attest", "clean", scope="runtime", **options)))
+
+
 def claims_of(answer):
     return json.loads(unb64url(answer["report"].split(".")[1]))
 
