@@ -87,8 +87,9 @@ def attester(request):
 class Machines:
     """Makes machines for one test and ends them after it."""
 
-    def __init__(self):
+    def __init__(self, clean_machine):
         self.made = []
+        self._clean_machine = clean_machine
 
     def add(self, guest):
         self.made.append(guest)
@@ -102,6 +103,13 @@ class Machines:
         """A machine that is off, copied."""
         return self.add(guest.copy(**changes))
 
+    def clean(self, **changes):
+        """
+        A guest that can be attacked, running on from the snapshot "clean".
+        """
+        return self.copy(self._clean_machine(), **changes).start(
+            loadvm="clean")
+
     def end(self):
         for guest in self.made:
             guest.cleanup()
@@ -112,9 +120,10 @@ def pytest_runtest_makereport(item, call):
     """Shows what QEMU wrote when a test fails."""
     outcome = yield
     report = outcome.get_result()
-    machines = item.funcargs.get("machines")
-    if report.failed and machines:
-        for guest in machines.made:
+    made = getattr(item.funcargs.get("machines"), "made", []) + [
+        guest for name, guest in item.funcargs.items() if name == "lasting"]
+    if report.failed:
+        for guest in made:
             if (guest.home / "stderr").exists():
                 report.sections.append((f"QEMU in {guest.home}",
                                         guest.stderr()))
@@ -123,10 +132,33 @@ def pytest_runtest_makereport(item, call):
                                         guest.daemon.log()))
 
 
+@pytest.fixture(scope="session")
+def clean_machine(attester):
+    """Gives what is copied for Machines.clean(), made when it is first asked
+    for: it is off, and has the module of tests/guest/attack.
+    """
+    del attester    # one in each mode
+    made = []
+
+    def get():
+        if not made:
+            made.append(Guest(Config(
+                flavour="attack", extra=("-cpu", "max,la57=off"), vcpus=2,
+                memory_mib=192)))
+            made[0].start()
+            made[0].snapshot_save("clean")
+            made[0].halt()
+        return made[0]
+
+    yield get
+    for guest in made:
+        guest.cleanup()
+
+
 @pytest.fixture
-def machines():
+def machines(clean_machine):
     """For tests that make machines of their own."""
-    made = Machines()
+    made = Machines(clean_machine)
     yield made
     made.end()
 
@@ -171,6 +203,36 @@ def two_disks(attester):
 def off(machines, golden):
     """A copy of the golden machine, not started; its TPM runs."""
     return machines.copy(golden).create()
+
+
+@pytest.fixture(scope="module")
+def lasting_machine(golden):
+    made = Machines(None)
+    yield made.copy(golden)
+    made.end()
+
+
+@pytest.fixture
+def lasting(lasting_machine):
+    """
+    As guest, one for all tests of a file: for what must leave it as it was.
+    """
+    guest = lasting_machine
+    if not guest.alive():
+        guest.start(loadvm=BOOT)
+    if guest.status() != "running":
+        guest.cont()
+    assert guest.serial.ask("memget") == "golden"
+    guest.qmp.events.clear()
+    return guest
+
+
+@pytest.fixture
+def lasting_paused(lasting):
+    """Of the same machine: it is as "boot" was sealed."""
+    lasting.stop()
+    lasting.loadvm(BOOT)
+    return lasting
 
 
 @pytest.fixture

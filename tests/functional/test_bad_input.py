@@ -29,40 +29,40 @@ LISTS = "(query-vsm-snapshots lists|list the snapshots to see which there are)"
 
 @pytest.mark.parametrize("command",
                          ["vsm-attest", "vsm-verify", "vsm-rollback"])
-def test_unknown_snapshot(guest, command):
-    with same_disks(guest), \
+def test_unknown_snapshot(lasting, command):
+    with same_disks(lasting), \
             pytest.raises(Refused, match=f"nosuch.*{LISTS}") as caught:
-        guest.finish_vsm(*guest.start_vsm(command, "nosuch"))
+        lasting.finish_vsm(*lasting.start_vsm(command, "nosuch"))
     assert caught.value.code == "not-found"
-    intact(guest)
+    intact(lasting)
 
 
 @pytest.mark.parametrize("command", ["loadvm", "snapshot_load"])
-def test_unknown_snapshot_in_ordinary_commands(guest, command):
-    with same_disks(guest), \
+def test_unknown_snapshot_in_ordinary_commands(lasting, command):
+    with same_disks(lasting), \
             pytest.raises(QmpError, match=f"nosuch.*{LISTS}"):
-        getattr(guest, command)("nosuch")
-    assert guest.qmp.event("VSM_REFUSED")["code"] == "not-found"
-    intact(guest)
+        getattr(lasting, command)("nosuch")
+    assert lasting.qmp.event("VSM_REFUSED")["code"] == "not-found"
+    intact(lasting)
 
 
 @pytest.mark.parametrize("command", ["delvm", "snapshot_delete"])
-def test_deleting_an_unknown_snapshot_deletes_nothing(guest, command):
+def test_deleting_an_unknown_snapshot_deletes_nothing(lasting, command):
     """As in stock QEMU that is no error: there is none of that name."""
-    with same_disks(guest):
-        getattr(guest, command)("nosuch")
-    assert guest.qcow2_tags() == ["boot"]
-    intact(guest)
+    with same_disks(lasting):
+        getattr(lasting, command)("nosuch")
+    assert lasting.qcow2_tags() == ["boot"]
+    intact(lasting)
 
 
 @pytest.mark.parametrize("subcommand", ["attest", "verify-snapshot",
                                         "rollback", "show", "delete"])
-def test_unknown_snapshot_in_vsmctl(guest, subcommand):
-    with same_disks(guest):
-        done = guest.ctl(subcommand, "nosuch", check=USAGE)
+def test_unknown_snapshot_in_vsmctl(lasting, subcommand):
+    with same_disks(lasting):
+        done = lasting.ctl(subcommand, "nosuch", check=USAGE)
     assert re.search("nosuch.*(list the snapshots|'vsmctl list' shows all)",
                      done.stderr)
-    intact(guest)
+    intact(lasting)
 
 
 def test_loadvm_option_with_an_unknown_snapshot_ends_qemu(off):
@@ -75,16 +75,16 @@ def test_loadvm_option_with_an_unknown_snapshot_ends_qemu(off):
 @pytest.mark.parametrize("nonce", ["", "AAAA", b64url(bytes(7)),
                                    b64url(bytes(65)), "not base64url!",
                                    "AAECAwQFBgcICQoLDA0ODw=="])
-def test_bad_nonce_is_refused_at_once(guest, nonce):
+def test_bad_nonce_is_refused_at_once(lasting, nonce):
     for command in ("vsm-attest", "vsm-verify", "vsm-rollback"):
         arguments = {"job_id": "j", "snapshot": "boot", "nonce": nonce}
         if command == "vsm-attest":
             arguments["scope"] = "full"
         with pytest.raises(QmpError, match="'nonce' must be 8 to 64 bytes in "
                                            "base64url without padding"):
-            guest.qmp.command(command, **arguments)
-    assert guest.qmp.job("j") is None
-    intact(guest)
+            lasting.qmp.command(command, **arguments)
+    assert lasting.qmp.job("j") is None
+    intact(lasting)
 
 
 def test_shortest_and_longest_nonce_are_accepted(paused):
@@ -97,16 +97,16 @@ def test_shortest_and_longest_nonce_are_accepted(paused):
     '{"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA"}',
     '{"kty":"EC","crv":"secp256k1","x":"AAAA","y":"AAAA"}',
 ])
-def test_bad_recipient_is_refused(paused, recipient):
+def test_bad_recipient_is_refused(lasting_paused, recipient):
     with pytest.raises(QmpError, match="(?i)recipient|key|jwk"):
-        paused.attest("boot", recipient=recipient)
-    assert paused.attest("boot").result == "match"
+        lasting_paused.attest("boot", recipient=recipient)
+    assert lasting_paused.attest("boot").result == "match"
 
 
-def test_tag_of_32_hex_digits_is_refused_at_save(guest):
-    with same_disks(guest), pytest.raises(QmpError, match="hex"):
-        guest.savevm("0123456789abcdef0123456789abcdef")
-    intact(guest)
+def test_tag_of_32_hex_digits_is_refused_at_save(lasting):
+    with same_disks(lasting), pytest.raises(QmpError, match="hex"):
+        lasting.savevm("0123456789abcdef0123456789abcdef")
+    intact(lasting)
 
 
 def test_tag_that_equals_anothers_qcow2_id(guest):
@@ -127,10 +127,10 @@ def test_tag_that_equals_anothers_qcow2_id(guest):
     assert guest.serial.ask("memget") == "golden"
 
 
-def test_unsafe_capability_is_refused(guest):
+def test_unsafe_capability_is_refused(lasting):
     """zero-copy-send goes with multifd only, which is refused first."""
     def switch(name, state):
-        guest.qmp.command("migrate-set-capabilities", capabilities=[
+        lasting.qmp.command("migrate-set-capabilities", capabilities=[
             {"capability": name, "state": state}])
 
     refused = set()
@@ -143,21 +143,21 @@ def test_unsafe_capability_is_refused(guest):
             assert "ot supported" in error.text or \
                 "compiled without" in error.text
             continue
-        with same_disks(guest), \
+        with same_disks(lasting), \
                 pytest.raises(QmpError,
                               match=f"'{name}' is set.*switch it off"):
-            guest.savevm("one")
-        assert guest.qmp.event("VSM_REFUSED")["code"] == "unsupported"
+            lasting.savevm("one")
+        assert lasting.qmp.event("VSM_REFUSED")["code"] == "unsupported"
         if name in ("multifd", "mapped-ram", "x-ignore-shared"):
             with pytest.raises(QmpError, match=f"'{name}' is set.*loaded"):
-                guest.loadvm("boot")
-            assert not guest.qmp.event("VSM_REFUSED")["vm-changed"]
+                lasting.loadvm("boot")
+            assert not lasting.qmp.event("VSM_REFUSED")["vm-changed"]
         switch(name, False)
         refused.add(name)
     # the others depend on the host's kernel, and on how QEMU was built
     assert refused >= {"multifd", "mapped-ram", "x-ignore-shared", "xbzrle",
                        "release-ram", "postcopy-ram"}
-    intact(guest)
+    intact(lasting)
 
 
 def test_each_operation_is_refused_while_a_migration_runs(guest):

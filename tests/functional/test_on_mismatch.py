@@ -14,7 +14,6 @@ from vsmtest.vsm import Refused
 pytestmark = pytest.mark.full_with_daemon(
     "the watch and what it does are QEMU's part")
 
-CPU4 = ("-cpu", "max,la57=off")
 PATIENCE = 30       # in seconds
 FAILURE = 0x101     # what a TPM answers that cannot do it
 
@@ -23,11 +22,7 @@ both_actions = pytest.mark.parametrize("action", ["pause", "rollback"])
 
 def acting(machines, action):
     """A running guest with the snapshot "clean"."""
-    guest = machines.new(flavour="attack", extra=CPU4, memory_mib=192,
-                         options=f"on-mismatch={action}")
-    guest.start()
-    guest.snapshot_save("clean")
-    return guest
+    return machines.clean(options=f"on-mismatch={action}")
 
 
 def acted(guest, action):

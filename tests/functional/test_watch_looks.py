@@ -11,17 +11,14 @@ import pytest
 
 from vsmtest import proxy, wait
 from vsmtest.vsm import Refused
-from vsmtest.watch import (CPU4, PATIENCE, SECONDS, refusal, result, watched)
+from vsmtest.watch import PATIENCE, SECONDS, refusal, result, watched
 
 pytestmark = pytest.mark.full_with_daemon(
     "the watch and what it does are QEMU's part")
 
 
 def test_attestations_take_a_share_of_the_guests_time(machines):
-    guest = machines.new(flavour="attack", extra=CPU4, memory_mib=192,
-                         options="pause-percent=1")
-    guest.start()
-    guest.snapshot_save("clean")
+    guest = machines.clean(options="pause-percent=1")
     with pytest.raises(Refused, match="try again in [0-9]+ s") as caught:
         for _ in range(500):
             guest.attest("clean")

@@ -19,13 +19,13 @@ FAILURE = 0x101     # or it cannot do it
 
 def watched(machines, options="", extra=(), seconds=SECONDS):
     """A running guest with the snapshot "clean", which is watched."""
-    guest = machines.new(
-        flavour="attack", extra=CPU4 + extra, vcpus=2, memory_mib=192,
+    guest = machines.clean(
+        extra=CPU4 + extra,
         options=f"watch={seconds},watch-snapshot=tag:clean" + options)
-    guest.start()
-    guest.snapshot_save("clean")
-    assert result(guest)["verdict"]["result"] == "match"
-    guest.qmp.events.clear()    # such as of the time without a snapshot
+    wait.until("the watch looks", lambda: "result" in
+               guest.vsm_status()["watch"], PATIENCE)
+    assert guest.vsm_status()["watch"]["result"] == "match"
+    guest.qmp.events.clear()    # that it matches
     return guest
 
 
