@@ -12,6 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from vsmtest import guest as guest_module  # noqa: E402
 from vsmtest.guest import DAEMON, IN_PROCESS, Config, Guest  # noqa: E402
 from vsmtest.host import Host  # noqa: E402
+from vsmtest.machines import Machines  # noqa: E402
 
 BOOT = "boot"
 
@@ -82,37 +83,6 @@ def attester(request):
     guest_module.attester = request.param
     yield request.param
     guest_module.attester = IN_PROCESS
-
-
-class Machines:
-    """Makes machines for one test and ends them after it."""
-
-    def __init__(self, clean_machine):
-        self.made = []
-        self._clean_machine = clean_machine
-
-    def add(self, guest):
-        self.made.append(guest)
-        return guest
-
-    def new(self, **options):
-        """A machine that was never started."""
-        return self.add(Guest(Config(**options)))
-
-    def copy(self, guest, **changes):
-        """A machine that is off, copied."""
-        return self.add(guest.copy(**changes))
-
-    def clean(self, **changes):
-        """
-        A guest that can be attacked, running on from the snapshot "clean".
-        """
-        return self.copy(self._clean_machine(), **changes).start(
-            loadvm="clean")
-
-    def end(self):
-        for guest in self.made:
-            guest.cleanup()
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -207,7 +177,7 @@ def off(machines, golden):
 
 @pytest.fixture(scope="module")
 def lasting_machine(golden):
-    made = Machines(None)
+    made = Machines()
     yield made.copy(golden)
     made.end()
 

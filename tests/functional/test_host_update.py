@@ -11,6 +11,7 @@ import pytest
 
 from vsmtest import wait
 from vsmtest.host import Host
+from vsmtest.machines import Machines
 from vsmtest.paths import run, vsmctl as vsmctl_path
 from vsmtest.vsm import Refused, unb64url
 from vsmtest.vsmctl import MISMATCH, UNTRUSTED, USAGE, vsmctl
@@ -27,9 +28,9 @@ def new_key(folder, name="operator", curve="prime256v1"):
     return private, public
 
 
-@pytest.fixture
-def operator(tmp_path):
-    return new_key(tmp_path)
+@pytest.fixture(scope="module")
+def operator(tmp_path_factory):
+    return new_key(tmp_path_factory.mktemp("operator"))
 
 
 def of_operator(machines, public):
@@ -54,9 +55,18 @@ def with_snapshot(machines, key, public):
     return guest
 
 
+@pytest.fixture(scope="module")
+def sealed_machine(operator):
+    made = Machines()
+    guest = with_snapshot(made, *operator)
+    guest.halt()
+    yield guest
+    made.end()
+
+
 @pytest.fixture
-def sealed(machines, operator):
-    return with_snapshot(machines, *operator)
+def sealed(machines, sealed_machine):
+    return machines.copy(sealed_machine).create()
 
 
 @pytest.mark.in_process("starts a daemon of its own")
@@ -109,7 +119,7 @@ def test_update_is_refused_approved_and_matches(sealed, operator):
     private, _ = operator
     assert_match(sealed)
     sealed.tpm.extend(UPDATE)
-    sealed.start()
+    sealed.start(boot=False)
     text = refused(sealed, "boot")
     assert "PCR 4 (sha384): was " in text
     assert "vsmctl policy approve --current" in text
@@ -172,7 +182,7 @@ def test_approval_in_two_commands_while_the_vm_runs(sealed, operator,
                                                     tmp_path):
     private, _ = operator
     request, signature = tmp_path / "request", tmp_path / "signature"
-    sealed.start()
+    sealed.start(boot=False)
     sealed.tpm.extend(UPDATE)
     refused(sealed, "boot")
     sealed.ctl_host("policy", "approve", "--begin", request)
@@ -205,7 +215,7 @@ def test_old_approval_is_refused(sealed, operator):
     code, text = approve_elsewhere(sealed, replay)
     assert code == UNTRUSTED
     assert "not the signature of this host's operator" in text
-    sealed.start()
+    sealed.start(boot=False)
     refused(sealed, "boot")
 
 
@@ -227,7 +237,7 @@ def test_kept_state_serves_after_a_step_back(sealed, operator):
     sealed.tpm.start()          # the host boots its old kernel
     assert_match(sealed)
     sealed.ctl_host("policy", "revoke", 2, "--key", private)
-    sealed.start()
+    sealed.start(boot=False)
     refused(sealed, "boot")
 
 
@@ -279,7 +289,7 @@ def test_new_qemu_is_refused_resealed_and_matches(machines, sealed, operator,
                                                   other_qemu, tmp_path):
     private, public = operator
     guest = machines.copy(sealed, qemu=other_qemu).create()
-    guest.start()
+    guest.start(boot=False)
     refused(guest, "hypervisor")
     new = identity(guest)
     guest.quit()
@@ -292,7 +302,7 @@ def test_new_qemu_is_refused_resealed_and_matches(machines, sealed, operator,
          tmp_path / "signature", tmp_path / "request"])
     # and the QEMU of before is now the other one
     guest.config.qemu = ""
-    guest.start()
+    guest.start(boot=False)
     refused(guest, "hypervisor")
 
 
@@ -314,13 +324,13 @@ def test_new_configuration_is_resealed(machines, sealed, operator):
 def test_reseal_needs_the_operator(machines, sealed, other_qemu, tmp_path):
     private, _ = new_key(tmp_path, "other")
     guest = machines.copy(sealed, qemu=other_qemu).create()
-    guest.start()
+    guest.start(boot=False)
     new = identity(guest)
     guest.quit()
     done = guest.ctl_host("reseal", "--identity", new, "--key", private,
                           check=UNTRUSTED)
     assert "not the signature of this host's operator" in done.stderr
-    guest.start()
+    guest.start(boot=False)
     refused(guest, "hypervisor")
 
 

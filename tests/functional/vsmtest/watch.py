@@ -22,8 +22,8 @@ def watched(machines, options="", extra=(), seconds=SECONDS):
     guest = machines.clean(
         extra=CPU4 + extra,
         options=f"watch={seconds},watch-snapshot=tag:clean" + options)
-    wait.until("the watch looks", lambda: "result" in
-               guest.vsm_status()["watch"], PATIENCE)
+    wait.until("the watch's first report", lambda:
+               guest.vsm_status()["watch"]["reports"], PATIENCE)
     assert guest.vsm_status()["watch"]["result"] == "match"
     guest.qmp.events.clear()    # that it matches
     return guest
