@@ -28,7 +28,7 @@ def pytest_addoption(parser):
                      help="who attests: QEMU's process, vsmd, or each in turn")
     parser.addoption("--full", action="store_true",
                      help="with the daemon also what is hardly its affair")
-    parser.addoption("--many-vms-seconds", type=int, default=60,
+    parser.addoption("--many-vms-seconds", type=int, default=30,
                      help="how long the test of many VMs on one TPM runs")
 
 

@@ -137,7 +137,7 @@ def test_mismatch_after_one_register_changed(paused):
 
 
 def test_mismatch_names_the_vcpu_that_changed(machines):
-    guest = machines.new(vcpus=2).start()
+    guest = machines.clean()
     guest.stop()
     guest.savevm("two")
     gdb = guest.gdb()
@@ -311,7 +311,7 @@ def test_another_qemu_binary_is_refused(machines, golden):
     other.chmod(0o755)
     try:
         guest = machines.copy(golden, qemu=str(other))
-        guest.start()
+        guest.start(boot=False)
         text = refused(guest, "hypervisor")
         assert "hypervisor's files are not those that it was sealed" in text
         assert "use the same build and libraries" in text
@@ -352,7 +352,7 @@ def test_another_bios_is_refused(machines, golden, tmp_path):
 
 @pytest.mark.in_process("its properties are those of that kind")
 def test_object_added_to_a_running_machine(machines):
-    guest = machines.new(object="").start()
+    guest = machines.new(object="").start(boot=False)
     guest.qmp.command("object-add", qom_type="vm-snapshot-manager", id="vsm0",
                       tcti=guest.tpm.tcti, state_dir=str(guest.state_dir),
                       secret=str(guest.secret))

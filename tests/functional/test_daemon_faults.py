@@ -228,11 +228,7 @@ def pages_of_btf(guest, count):
 
 def test_daemon_stopped_after_the_look_costs_one_deadline(machines):
     """Not one for each page whose old bytes would be shown."""
-    guest = machines.new(flavour="attack", memory_mib=192, vcpus=1,
-                         extra=("-cpu", "max,la57=off"),
-                         options=f"request-ms={REQUEST_MS}")
-    guest.start()
-    guest.snapshot_save("clean")
+    guest = machines.clean(options=f"request-ms={REQUEST_MS}")
     pages = pages_of_btf(guest, 24)
     guest.stop()
     gdb = guest.gdb()

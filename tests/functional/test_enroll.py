@@ -85,8 +85,11 @@ def attest(host, verifier, snapshot="tag:boot"):
 
 
 def run_and_save(host, tag):
-    """Starts the machine and leaves it paused in that snapshot."""
-    host.start()
+    """
+    Starts the machine and leaves it paused in that snapshot, which has its
+    firmware at work: a state like any other.
+    """
+    host.start(boot=False)
     host.snapshot_save(tag)
     host.restart(loadvm=tag, paused=True)
 
@@ -188,7 +191,7 @@ def test_keys_in_process_need_the_verifiers_word(host, verifier):
 
 @pytest.mark.daemon_only
 def test_keys_of_the_daemon_need_no_exception(host, verifier):
-    host.start()
+    host.start(boot=False)
     ask(host, verifier)
     verifier.challenge(flag=None)
     answer(host, verifier)
@@ -231,7 +234,7 @@ def test_garbage_is_refused_at_each_step(host, verifier):
 
 def test_evidence_of_a_snapshot_is_trusted_offline(host, verifier):
     enroll(host, verifier)
-    host.start()
+    host.start(boot=False)
     host.snapshot_save("boot")
     host.quit()
     path = verifier.home / "evidence.json"

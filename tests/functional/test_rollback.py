@@ -9,6 +9,7 @@ from vsmtest.guest import Exited
 from vsmtest.intact import same_disks
 from vsmtest.qmp import QmpError
 from vsmtest.vsm import Refused
+from vsmtest.watch import CPU4
 
 
 def change(guest):
@@ -59,11 +60,8 @@ def test_rollback_of_a_vm_that_shut_down_can_be_continued(machines, golden):
 
 def test_rollback_by_on_mismatch_of_a_vm_that_shut_down_meanwhile(machines):
     """Somebody let it run, and it ended, while the rollback was checked."""
-    guest = machines.new(flavour="attack", memory_mib=192,
-                         options="on-mismatch=rollback",
-                         extra=("-no-shutdown", "-cpu", "max,la57=off"))
-    guest.start()
-    guest.snapshot_save("clean")
+    guest = machines.clean(options="on-mismatch=rollback",
+                           extra=CPU4 + ("-no-shutdown",))
     guest.serial.ask("attack rodata")
     checking, go = guest.tpm.proxy.stall(proxy.UNSEAL, count=2)
     assert guest.attest_runtime("clean").result == "mismatch"
@@ -213,7 +211,8 @@ def test_swapped_tags_on_the_disk_are_refused(guest):
 
 
 def test_rollback_gives_vmgenid_a_fresh_guid(machines):
-    guest = machines.new(extra=("-device", "vmgenid,guid=auto")).start()
+    guest = machines.new(extra=("-device", "vmgenid,guid=auto"))
+    guest.start(boot=False)
     guest.savevm("one")
     guids = {guest.qmp.command("query-vm-generation-id")["guid"]}
     for _ in range(2):

@@ -148,26 +148,25 @@ def test_snapshot_list_is_the_same_in_a_new_process(guest):
     assert guest.vsm_snapshots() == before
 
 
-def test_snapshot_covers_and_restores_two_disks(machines):
-    guest = machines.new(extra_disk=True).start()
+def test_snapshot_covers_and_restores_two_disks(machines, two_disks):
+    guest = machines.copy(two_disks).start(loadvm="keep")
     guest.serial.ask("put first")
     guest.serial.ask("sh echo first | dd of=/dev/vdb conv=fsync")
     guest.savevm("two")
-    assert guest.qcow2_tags(0) == guest.qcow2_tags(1) == ["two"]
+    assert guest.qcow2_tags(0) == guest.qcow2_tags(1) == ["keep", "two"]
     guest.serial.ask("put second")
     guest.serial.ask("sh echo second | dd of=/dev/vdb conv=fsync")
     guest.loadvm("two")
     assert guest.serial.ask("get") == "first"
     assert "first" in guest.serial.ask("sh head -c 5 /dev/vdb")
     guest.delvm("two")
-    assert guest.qcow2_tags(0) == guest.qcow2_tags(1) == []
+    assert guest.qcow2_tags(0) == guest.qcow2_tags(1) == ["keep"]
 
 
-def test_loading_a_part_of_the_disks_is_refused(machines):
-    guest = machines.new(extra_disk=True).start()
-    guest.savevm("two")
+def test_loading_a_part_of_the_disks_is_refused(machines, two_disks):
+    guest = machines.copy(two_disks).start(loadvm="keep")
     with pytest.raises(QmpError, match="disk"):
-        guest.qmp.run_job("snapshot-load", tag="two", vmstate="disk0",
+        guest.qmp.run_job("snapshot-load", tag="keep", vmstate="disk0",
                           devices=["disk0"])
     assert guest.status() == "running"
 
@@ -273,6 +272,7 @@ def test_info_vsm_shows_the_last_refusal(guest):
     assert "Error" in guest.hmp("vsm_attest boot no-nonce")
 
 
+@pytest.mark.in_process("QEMU's own affair in both modes")
 def test_without_the_object_qemu_is_stock(machines):
     guest = machines.new(object="").start()
     guest.savevm("plain")
@@ -374,6 +374,7 @@ def test_ram_that_a_device_still_writes_is_named(machines):
     assert guest.attest("two").result == "match"
 
 
+@pytest.mark.in_process("QEMU's own affair in both modes")
 def test_memory_that_nobody_touched_is_given_none(machines):
     """Neither a save nor an attestation reads what the guest never used."""
     guest = machines.new(memory_mib=1024).start()

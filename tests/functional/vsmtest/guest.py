@@ -64,7 +64,8 @@ class Config:
     """What distinguishes one machine from another."""
     machine: str = "q35"
     machine_options: str = ""
-    memory_mib: int = 128
+    accel: str = "tcg"
+    memory_mib: int = 96
     vcpus: int = 1
     mac: str = "52:54:00:00:00:01"
     uuid: str = "11111111-2222-4333-8444-555555555555"
@@ -167,7 +168,7 @@ class Guest(VsmCommands):
         machine = config.machine + (f",{config.machine_options}"
                                     if config.machine_options else "")
         argv = [config.qemu or paths.qemu(),
-                "-machine", machine, "-accel", "tcg",
+                "-machine", machine, "-accel", config.accel,
                 "-m", str(config.memory_mib), "-smp", str(config.vcpus),
                 "-uuid", config.uuid, "-name", config.name,
                 "-nodefaults", "-no-user-config", "-display", "none",

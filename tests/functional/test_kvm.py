@@ -1,0 +1,64 @@
+"""State that KVM keeps, where there is a KVM.
+
+The guest's firmware is guest enough, and all that gets far on a machine that is
+a guest itself: it has timers armed and interrupts on.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import os
+import time
+
+import pytest
+
+CPU = ("-cpu", "host,-arch-capabilities")
+
+
+def kvm_works():
+    try:
+        os.close(os.open("/dev/kvm", os.O_RDWR))
+    except OSError:
+        return False
+    return True
+
+
+pytestmark = [
+    pytest.mark.skipif(not kvm_works(), reason="no /dev/kvm here"),
+    pytest.mark.in_process("QEMU's own affair in both modes")]
+
+
+def matches(guest, snapshot):
+    """Now, and when its clocks have gone on."""
+    for pause in (0, 2):
+        time.sleep(pause)
+        answer = guest.attest(snapshot)
+        assert answer.result == "match", answer.findings
+
+
+@pytest.mark.parametrize("machine", ["pc", "q35"])
+def test_state_in_kvm_is_sealed_attested_and_restored(machines, machine):
+    guest = machines.new(accel="kvm", machine=machine, vcpus=2,
+                         extra=CPU + ("-rtc", "clock=vm"))
+    guest.start(boot=False)
+    assert guest.qmp.command("query-kvm")["enabled"]
+    time.sleep(1)
+    guest.stop()
+    guest.savevm("one")
+    matches(guest, "one")
+    guest.cont()
+    time.sleep(1)
+    assert guest.attest("one").result == "mismatch"
+    assert guest.status() == "running"
+    guest.stop()
+    guest.loadvm("one")
+    matches(guest, "one")
+    guest.cont()
+    guest.stop()
+    assert guest.rollback("one").result == "match"
+    matches(guest, "one")
+    gdb = guest.gdb()
+    gdb.flip_register()
+    findings = guest.attest("one").findings
+    assert [finding["where"] for finding in findings] == ["cpu/0"]
+    gdb.close()
+    guest.restart(loadvm="one", paused=True)
+    matches(guest, "one")
