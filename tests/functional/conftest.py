@@ -2,19 +2,24 @@
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
+import os
 import pathlib
+import shutil
 import sys
+import tempfile
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from vsmtest import guest as guest_module  # noqa: E402
-from vsmtest.guest import DAEMON, IN_PROCESS, Config, Guest  # noqa: E402
+from vsmtest.guest import DAEMON, IN_PROCESS, Config  # noqa: E402
 from vsmtest.host import Host  # noqa: E402
 from vsmtest.machines import Machines  # noqa: E402
+from vsmtest.shelf import Shelf  # noqa: E402
 
 BOOT = "boot"
+SHELF = "VSM_TEST_SHELF"    # the environment's name of the shelf's folder
 
 # A worker takes whole files: what takes longest must not come last.
 LONG_FILES = ["test_daemon_faults", "test_bad_input", "test_host_update",
@@ -39,6 +44,13 @@ def pytest_configure(config):
         "markers", "full_with_daemon(why): with the daemon only by --full")
     config.addinivalue_line(
         "markers", "daemon_only: run with the daemon alone")
+    if not hasattr(config, "workerinput"):      # its workers inherit it
+        os.environ[SHELF] = tempfile.mkdtemp(prefix="vsm-shelf-")
+
+
+def pytest_unconfigure(config):
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ[SHELF], ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -103,70 +115,46 @@ def pytest_runtest_makereport(item, call):
 
 
 @pytest.fixture(scope="session")
-def clean_machine(attester):
-    """Gives what is copied for Machines.clean(), made when it is first asked
-    for: it is off, and has the module of tests/guest/attack.
-    """
-    del attester    # one in each mode
-    made = []
-
-    def get():
-        if not made:
-            made.append(Guest(Config(
-                flavour="attack", extra=("-cpu", "max,la57=off"), vcpus=2,
-                memory_mib=192)))
-            made[0].start()
-            made[0].snapshot_save("clean")
-            made[0].halt()
-        return made[0]
-
-    yield get
-    for guest in made:
-        guest.cleanup()
+def shelf(attester):
+    """Gets machines by name, others in each mode."""
+    shelf = Shelf(os.environ[SHELF])
+    return lambda name, config, fill: shelf.get(f"{name}-{attester}", config,
+                                                fill)
 
 
 @pytest.fixture
-def machines(clean_machine):
+def machines(shelf):
     """For tests that make machines of their own."""
-    made = Machines(clean_machine)
+    made = Machines(shelf)
     yield made
     made.end()
 
 
 @pytest.fixture(scope="session")
-def golden(attester):
+def golden(shelf):
     """A machine that is off, with the sealed snapshot "boot".
 
     In "boot" the guest is idle, holds "golden" in RAM and on its disk;
     afterwards it wrote "later" to the disk, so going back shows.
     """
-    del attester    # one in each mode
-    guest = Guest(Config())
-    try:
-        guest.start()
+    def fill(guest):
         guest.serial.ask("mem golden")
         guest.serial.ask("put golden")
         guest.snapshot_save(BOOT)
         guest.serial.ask("put later")
-        guest.halt()
-        yield guest
-    finally:
-        guest.cleanup()
+
+    return shelf("golden", Config(), fill)
 
 
 @pytest.fixture(scope="session")
-def two_disks(attester):
+def two_disks(shelf):
     """A machine with two disks, off, sealed as "keep" holding "old"."""
-    del attester    # one in each mode
-    guest = Guest(Config(extra_disk=True, devices=(), mortal=True))
-    try:
-        guest.start()
+    def fill(guest):
         guest.serial.ask("mem old")
         guest.savevm("keep")
-        guest.halt()
-        yield guest
-    finally:
-        guest.cleanup()
+
+    return shelf("two-disks", Config(extra_disk=True, devices=(), mortal=True),
+                 fill)
 
 
 @pytest.fixture

@@ -441,7 +441,7 @@ def test_store_full_is_refused_before_the_vm_stops(machines, small_folder):
     guest = machines.new()
     folder = small_folder("16m")
     guest.state_dir = folder / "state"
-    guest.start(boot=False)
+    guest.start()
     guest.savevm("one")
     (folder / "ballast").write_bytes(
         bytes(os.statvfs(folder).f_bavail * 4096 - 65536))

@@ -302,13 +302,13 @@ def qemu_with_own_tests(home, migration, iotests=IOTESTS):
     return home
 
 
-def check_qemu(tree, stock, patched, limit="20m"):
+def check_qemu(tree, stock, patched, limit="20m", argv=()):
     """check-qemu on two builds; each is its migration-test, or more."""
     def build(name, tests):
         return qemu_with_own_tests(tree.top / name, *(
             (tests,) if isinstance(tests, str) else tests))
 
-    return tree.run("check-qemu", VSM_QEMU_TEST_LIMIT=limit,
+    return tree.run("check-qemu", *argv, VSM_QEMU_TEST_LIMIT=limit,
                     VSM_QEMU_DIR=build("patched", patched),
                     VSM_QEMU_STOCK_DIR=build("stock", stock))
 
@@ -320,16 +320,33 @@ def check_qemu(tree, stock, patched, limit="20m"):
     ("echo ok 1 /a", "echo ok 1 /a; exec sleep 60", "2s", "(patched)"),
 ])
 def test_qemus_own_tests_compared(tree, stock, patched, limit, words):
-    """A stock run that was cut off is no reference, and is not kept as one."""
+    """What was cut off or failed is no reference, and is not kept as one."""
     done = check_qemu(tree, stock, patched, limit)
-    kept = (tree.top / "build/check-qemu/stock.binary").exists()
-    assert kept == ("sleep" not in stock)
+    for name, tests in ("stock", stock), ("patched", patched):
+        kept = (tree.top / f"build/check-qemu/{name}.of").exists()
+        assert kept == ("sleep" not in tests and "not ok" not in tests)
     if words is None:
         assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines()[-1] == "4 passed, 0 failed"
     else:
         assert done.returncode == 1
         assert words in done.stderr
+
+
+def test_qemus_tests_run_again_when_what_they_run_changed(tree):
+    runs = tree.top / "runs"
+    tests = f"echo ok 1 /a; echo $0 >>{runs}"
+
+    def ran(*argv, more=""):
+        runs.write_text("")
+        done = check_qemu(tree, tests, tests + more, argv=argv)
+        assert done.stdout.splitlines()[-1] == "4 passed, 0 failed"
+        return len(runs.read_text().splitlines())
+
+    assert ran() == 2
+    assert ran() == 0
+    assert ran(more="; :") == 1
+    assert ran("--again", more="; :") == 2
 
 
 def test_qemus_test_that_stock_lacks_can_fail(tree):

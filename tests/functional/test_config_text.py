@@ -20,7 +20,8 @@ def machine_of_every_line(machines, tmp_path):
     """One machine that has each kind of line, and a value to escape."""
     (tmp_path / "blob").write_text("two\n")
     return machines.new(
-        machine="pc-q35-10.0", vcpus=2, kernel_line="console=ttyS0",
+        machine="pc-q35-10.0", vcpus=2, memory_mib=128,
+        kernel_line="console=ttyS0",
         devices=("virtio-net", "virtio-rng", "xhci"), vtpm=True, extra=(
             "-cpu", "Nehalem-v1", "-name", "of no matter",
             "-object", "memory-backend-ram,id=m0,size=64M",

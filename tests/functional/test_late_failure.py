@@ -52,7 +52,8 @@ def shared_machine(attester, tmp_path_factory):
     del attester    # one in each mode
     ram = tmp_path_factory.mktemp("late") / "ram"
     guest = Guest(Config(
-        machine_options="memory-backend=ram0", devices=(),
+        machine_options="memory-backend=ram0", memory_mib=128,
+        devices=(),
         extra=("-object", "memory-backend-file,id=ram0,size=128M,"
                f"mem-path={ram},share=on")))
     try:

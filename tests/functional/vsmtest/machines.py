@@ -8,9 +8,9 @@ from .guest import Config, Guest
 class Machines:
     """Makes machines for one test and ends them after it."""
 
-    def __init__(self, clean_machine=None):
+    def __init__(self, shelf=None):
         self.made = []
-        self._clean_machine = clean_machine
+        self._shelf = shelf
 
     def add(self, guest):
         self.made.append(guest)
@@ -25,11 +25,14 @@ class Machines:
         return self.add(guest.copy(**changes))
 
     def clean(self, **changes):
+        """A guest with the module of tests/guest/attack, running on from the
+        snapshot "clean".
         """
-        A guest that can be attacked, running on from the snapshot "clean".
-        """
-        return self.copy(self._clean_machine(), **changes).start(
-            loadvm="clean")
+        config = Config(flavour="attack", extra=("-cpu", "max,la57=off"),
+                        vcpus=2, memory_mib=192)
+        machine = self._shelf("clean", config,
+                              lambda guest: guest.snapshot_save("clean"))
+        return self.copy(machine, **changes).start(loadvm="clean")
 
     def end(self):
         for guest in self.made:

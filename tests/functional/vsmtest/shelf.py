@@ -1,0 +1,35 @@
+"""Machines that are made once in a run of the tests, by whichever of its
+processes needs one first, and are only copied then.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import fcntl
+import pathlib
+import shutil
+
+from .guest import Guest
+
+
+class Shelf:
+    """In a folder that all processes of the run know."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+
+    def get(self, name, config, fill):
+        """The machine of that name, off; fill(guest) once made it that."""
+        home = self.folder / name
+        guest = Guest(config, home)
+        with open(self.folder / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (home / "made").exists():
+                shutil.rmtree(home, ignore_errors=True)
+                try:
+                    guest.start()
+                    fill(guest)
+                    guest.halt()
+                except BaseException:
+                    guest.cleanup()
+                    raise
+                (home / "made").touch()
+        return guest
