@@ -12,27 +12,32 @@ tap_results() {
         s,^not ok [0-9]* ?(.*),fail $1\1,p"
 }
 
-# run_iotests DIRECTORY: a build of QEMU; messages go to standard error
+# run_iotests DIRECTORY: a build of QEMU; messages go to standard error.  2 if they
+# did not end as tests that pass.
 run_iotests() {
     # shellcheck disable=SC2086
     (cd "$1/tests/qemu-iotests" &&
         PYTHON=/usr/bin/python3 /usr/bin/python3 ./check -tap -qcow2 \
             $iotests) </dev/null | tee /dev/stderr | tap_results iotest-
+    [ "${PIPESTATUS[0]}" = 0 ] || return 2
 }
 
-# without_kvm COMMAND...: under TCG on each machine, as VSM's own tests.  The KVM
-# of a machine that is itself a guest may be many times slower, or fail.
+# without_kvm COMMAND...: under TCG where that can be had, as VSM's own tests.  The
+# KVM of a machine that is itself a guest may be many times slower, or fail.
 without_kvm() {
-    if [ "$EUID" = 0 ] && [ -e /dev/kvm ] && unshare --mount true 2>/dev/null; then
-        # root may use any device, but not write a file that is mounted read-only
-        unshare --mount bash -c 'mount --bind -o ro "$0" /dev/kvm && exec "$@"' \
-            "${BASH_SOURCE[0]}" "$@"
+    local namespace=(unshare --mount) file=${BASH_SOURCE[0]}
+    [ "$EUID" = 0 ] || namespace+=(--map-current-user)
+    # root may use any device, but not write a file that is mounted read-only
+    if [ -w /dev/kvm ] &&
+        "${namespace[@]}" mount --bind -o ro "$file" /dev/kvm 2>/dev/null; then
+        "${namespace[@]}" bash -c 'mount --bind -o ro "$0" /dev/kvm && exec "$@"' \
+            "$file" "$@"
     else
         "$@"
     fi
 }
 
-# run_migration_test DIRECTORY: the same for the qtest; false if it was cut off
+# run_migration_test DIRECTORY: the same for the qtest; 1 if it was cut off
 run_migration_test() {
     (cd "$1" && QTEST_QEMU_BINARY=./qemu-system-x86_64 \
         QTEST_QEMU_IMG=./qemu-img PYTHON=/usr/bin/python3 \
@@ -40,6 +45,8 @@ run_migration_test() {
         tests/qtest/migration-test --tap -k) \
         </dev/null 2>&1 | tee /dev/stderr | tap_results migration-test
     case ${PIPESTATUS[0]} in
+    0) ;;
     124 | 137) return 1 ;; # timeout's own, and its kill
+    *) return 2 ;;
     esac
 }

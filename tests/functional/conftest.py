@@ -103,7 +103,8 @@ def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
     made = getattr(item.funcargs.get("machines"), "made", []) + [
-        guest for name, guest in item.funcargs.items() if name == "lasting"]
+        guest for name, guest in item.funcargs.items()
+        if name == "lasting_machine"]
     if report.failed:
         for guest in made:
             if (guest.home / "stderr").exists():
@@ -112,6 +113,8 @@ def pytest_runtest_makereport(item, call):
             if guest.daemon:
                 report.sections.append((f"vsmd in {guest.home}",
                                         guest.daemon.log()))
+        if "lasting_machine" in item.funcargs:
+            item.funcargs["lasting_machine"].kill()     # a new one for others
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,8 @@ def with_snapshot(machines, key, public):
 
 
 @pytest.fixture(scope="module")
-def sealed_machine(operator):
+def sealed_machine(attester, operator):
+    del attester    # one in each mode
     made = Machines()
     guest = with_snapshot(made, *operator)
     guest.halt()

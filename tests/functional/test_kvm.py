@@ -5,6 +5,7 @@ a guest itself: it has timers armed and interrupts on.
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
+import fcntl
 import os
 import time
 
@@ -15,11 +16,20 @@ import pytest
 CPU = ("-cpu", "host,-arch-capabilities,-kvmclock,-kvmclock-stable-bit")
 
 
+CREATE_VM = 0xae01      # the ioctl KVM_CREATE_VM
+
+
 def kvm_works():
     try:
-        os.close(os.open("/dev/kvm", os.O_RDWR))
+        kvm = os.open("/dev/kvm", os.O_RDWR)
     except OSError:
         return False
+    try:
+        os.close(fcntl.ioctl(kvm, CREATE_VM, 0))
+    except OSError:
+        return False
+    finally:
+        os.close(kvm)
     return True
 
 

@@ -12,6 +12,9 @@ from vsmtest.qmp import QmpError
 from vsmtest.proxy import CREATE
 from vsmtest.vsm import Refused
 
+pytestmark = pytest.mark.full_with_daemon(
+    "of the daemon's part test_daemon_faults.py sees all")
+
 
 def save_with_hmp(guest, tag):
     guest.savevm(tag)

@@ -6,6 +6,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 import fcntl
 import pathlib
 import shutil
+import sys
 
 from .guest import Guest
 
@@ -29,6 +30,9 @@ class Shelf:
                     fill(guest)
                     guest.halt()
                 except BaseException:
+                    if (home / "stderr").exists():
+                        print(f"QEMU in {home}:", guest.stderr(),
+                              file=sys.stderr)
                     guest.cleanup()
                     raise
                 (home / "made").touch()

@@ -22,9 +22,14 @@ def watched(machines, options="", extra=(), seconds=SECONDS):
     guest = machines.clean(
         extra=CPU4 + extra,
         options=f"watch={seconds},watch-snapshot=tag:clean" + options)
-    wait.until("the watch's first report", lambda:
-               guest.vsm_status()["watch"]["reports"], PATIENCE)
-    assert guest.vsm_status()["watch"]["result"] == "match"
+
+    def told():
+        status = guest.vsm_status()
+        watch = status["watch"]
+        return (status["state"] == "idle" and watch["reported"] and
+                watch.get("result") == "match")
+
+    wait.until("the watch's match", told, PATIENCE)
     guest.qmp.events.clear()    # that it matches
     return guest
 
