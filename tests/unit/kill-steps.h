@@ -7,8 +7,8 @@
 
 #include "host-fixture.h"
 
-/* Sanitizers look at the code, which is the same at each step, and it takes them
- * three times as long. */
+/* Sanitizers look at the code, which is the same at each step, and it takes
+ * them three times as long. */
 #ifdef __SANITIZE_ADDRESS__
 #define KILL_STRIDE 4
 #else
