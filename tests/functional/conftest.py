@@ -21,10 +21,14 @@ from vsmtest.shelf import Shelf  # noqa: E402
 BOOT = "boot"
 SHELF = "VSM_TEST_SHELF"    # the environment's name of the shelf's folder
 
-# A worker takes whole files: what takes longest must not come last.
-LONG_FILES = ["test_daemon_faults", "test_bad_input", "test_host_update",
-              "test_attest", "test_watch", "test_monitor",
-              "test_watch_unsigned", "test_runtime", "test_snapshot"]
+# A worker takes whole files.  Those that wait most come first, beside others that
+# compute, then those that compute longest: neither must come last.
+LONG_FILES = ["test_libvirt_daemon", "test_watch", "test_watch_unsigned",
+              "test_libvirt", "test_watch_looks", "test_daemon_faults",
+              "test_bad_input", "test_monitor", "test_attest", "test_runtime",
+              "test_tpm_faults", "test_snapshot", "test_crash",
+              "test_many_vms", "test_host_update", "test_runtime_dump",
+              "test_rollback"]
 
 
 def pytest_addoption(parser):
