@@ -26,7 +26,7 @@ run_iotests() {
 # KVM of a machine that is itself a guest may be many times slower, or fail.
 without_kvm() {
     local namespace=(unshare --mount) file=${BASH_SOURCE[0]}
-    [ "$EUID" = 0 ] || namespace+=(--map-current-user)
+    [ "$EUID" = 0 ] || namespace+=(--map-root-user)
     # root may use any device, but not write a file that is mounted read-only
     if [ -w /dev/kvm ] &&
         "${namespace[@]}" mount --bind -o ro "$file" /dev/kvm 2>/dev/null; then

@@ -36,8 +36,8 @@ def pytest_addoption(parser):
                      choices=[IN_PROCESS, DAEMON, "both"],
                      help="who attests: QEMU's process, vsmd, or each in turn")
     parser.addoption("--full", action="store_true",
-                     help="each test with each attester that it can have")
-    parser.addoption("--many-vms-seconds", type=int, default=30,
+                     help="with the daemon also what is hardly its affair")
+    parser.addoption("--many-vms-seconds", type=int, default=60,
                      help="how long the test of many VMs on one TPM runs")
 
 
@@ -46,8 +46,6 @@ def pytest_configure(config):
         "markers", "in_process(why): not run with the daemon")
     config.addinivalue_line(
         "markers", "full_with_daemon(why): with the daemon only by --full")
-    config.addinivalue_line(
-        "markers", "full_in_process(why): in process only by --full")
     config.addinivalue_line(
         "markers", "daemon_only: run with the daemon alone")
     if not hasattr(config, "workerinput"):      # its workers inherit it
@@ -80,10 +78,7 @@ def pytest_collection_modifyitems(config, items):
     def fits(item):
         mode = item.callspec.params["attester"]
         if mode != DAEMON:
-            return not item.get_closest_marker("daemon_only") and (
-                config.getoption("--full") or
-                item.get_closest_marker("in_process") or
-                not item.get_closest_marker("full_in_process"))
+            return not item.get_closest_marker("daemon_only")
         return not item.get_closest_marker("in_process") and (
             config.getoption("--full") or
             item.get_closest_marker("daemon_only") or

@@ -195,7 +195,6 @@ def expect_rtc_interrupts(guest):
                lambda: count() >= before + 10)
 
 
-@pytest.mark.full_with_daemon("what is measured is the same")
 @pytest.mark.parametrize("machine", ["pc", "q35"])
 def test_match_with_every_device(machines, machine):
     """No HPET: Linux has it take the place of the CMOS clock's interrupts."""

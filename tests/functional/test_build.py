@@ -351,6 +351,13 @@ def test_qemus_tests_run_again_when_what_they_run_changed(tree):
     assert ran("--again", more="; :") == 2
 
 
+def test_qemus_tests_do_not_see_a_kvm(tree):
+    """Where there is one: root may write the device, but not what hides it."""
+    tests = "[ -w /dev/kvm ] && echo not ok 1 /a || echo ok 1 /a"
+    done = check_qemu(tree, tests, tests)
+    assert done.stdout.splitlines()[-1] == "4 passed, 0 failed", done.stderr
+
+
 def test_qemus_test_that_stock_lacks_can_fail(tree):
     done = check_qemu(tree, "echo ok 1 /a",
                       "echo ok 1 /a; echo not ok 2 /new")

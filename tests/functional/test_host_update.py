@@ -16,9 +16,6 @@ from vsmtest.paths import run, vsmctl as vsmctl_path
 from vsmtest.vsm import Refused, unb64url
 from vsmtest.vsmctl import MISMATCH, UNTRUSTED, USAGE, vsmctl
 
-pytestmark = pytest.mark.full_in_process(
-    "the attester's affair, and by default with vsmd")
-
 UPDATE = {4: b"\xee" * 48}
 
 

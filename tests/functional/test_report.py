@@ -11,9 +11,6 @@ import pytest
 from vsmtest import report
 from vsmtest.vsm import b64url, unb64url
 
-pytestmark = pytest.mark.full_with_daemon(
-    "made by the same library; test_enroll.py has both")
-
 
 @pytest.fixture
 def attested(paused):

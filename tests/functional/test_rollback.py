@@ -11,9 +11,6 @@ from vsmtest.qmp import QmpError
 from vsmtest.vsm import Refused
 from vsmtest.watch import CPU4
 
-pytestmark = pytest.mark.full_with_daemon(
-    "of the daemon's part test_daemon_faults.py sees all")
-
 
 def change(guest):
     """Lets the guest change RAM and disk, durably."""

@@ -12,9 +12,6 @@ from vsmtest.qmp import QmpError
 from vsmtest.proxy import CREATE
 from vsmtest.vsm import Refused
 
-pytestmark = pytest.mark.full_with_daemon(
-    "of the daemon's part test_daemon_faults.py sees all")
-
 
 def save_with_hmp(guest, tag):
     guest.savevm(tag)
@@ -275,7 +272,6 @@ def test_info_vsm_shows_the_last_refusal(guest):
     assert "Error" in guest.hmp("vsm_attest boot no-nonce")
 
 
-@pytest.mark.in_process("QEMU's own affair in both modes")
 def test_without_the_object_qemu_is_stock(machines):
     guest = machines.new(object="").start()
     guest.savevm("plain")
@@ -377,7 +373,6 @@ def test_ram_that_a_device_still_writes_is_named(machines):
     assert guest.attest("two").result == "match"
 
 
-@pytest.mark.in_process("QEMU's own affair in both modes")
 def test_memory_that_nobody_touched_is_given_none(machines):
     """Neither a save nor an attestation reads what the guest never used."""
     guest = machines.new(memory_mib=1024).start()

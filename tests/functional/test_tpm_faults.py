@@ -13,9 +13,6 @@ from vsmtest.intact import same_disks
 from vsmtest.qmp import QmpError
 from vsmtest.vsm import Refused
 
-pytestmark = pytest.mark.full_in_process(
-    "the attester's affair, and by default with vsmd")
-
 DEADLINE = 45       # seconds: more than a request may take
 HURRY_MS = 3000
 

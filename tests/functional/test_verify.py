@@ -10,9 +10,6 @@ import pytest
 from vsmtest.vsm import Refused
 from vsmtest.vsmctl import MATCH, MISMATCH, UNTRUSTED, USAGE
 
-pytestmark = pytest.mark.full_with_daemon(
-    "what is stored is read by QEMU, and verified alike")
-
 
 def test_verify_of_an_intact_snapshot_matches_while_the_guest_runs(guest):
     guest.serial.ask("mem changed")

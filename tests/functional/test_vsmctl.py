@@ -12,9 +12,6 @@ from vsmtest.vsm import b64url, unb64url
 from vsmtest.vsmctl import (ENCRYPTED, MATCH, MISMATCH, UNTRUSTED, USAGE,
                             vsmctl)
 
-pytestmark = pytest.mark.full_with_daemon(
-    "it speaks QMP, which is the same")
-
 
 @pytest.fixture
 def files(tmp_path):

@@ -7,14 +7,6 @@
 
 #include "host-fixture.h"
 
-/* Sanitizers look at the code, which is the same at each step, and it takes
- * them three times as long. */
-#ifdef __SANITIZE_ADDRESS__
-#define KILL_STRIDE 4
-#else
-#define KILL_STRIDE 1
-#endif
-
 /* In the process that dies: opens @store and does what is tested; false when
  * that fails.  Only what comes after kill_steps_count() can be its end. */
 typedef bool (*KillAct)(Store *store, gconstpointer data);

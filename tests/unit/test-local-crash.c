@@ -89,7 +89,7 @@ static void test_killed_overwrite_leaves_old_or_new(void)
     guint n = 0;
 
     while (save_killed_at(store, n)) {
-        g_assert_cmpuint(n += KILL_STRIDE, <, STEPS_MAX);
+        g_assert_cmpuint(++n, <, STEPS_MAX);
     }
     g_test_message("%u steps", n);
     g_assert_cmpuint(n, >, 20);
@@ -127,7 +127,7 @@ static void test_killed_removal_leaves_it_or_not(void)
     guint n = 0;
 
     while (removal_killed_at(store, n)) {
-        g_assert_cmpuint(n += KILL_STRIDE, <, STEPS_MAX);
+        g_assert_cmpuint(++n, <, STEPS_MAX);
     }
     g_test_message("%u steps", n);
     g_assert_cmpuint(n, >, 5);
