@@ -208,7 +208,7 @@ def test_snapshot_made_by_qemu_img_is_refused(off):
 
 
 def test_unsealed_snapshot_with_vmstate_is_refused(machines, golden):
-    plain = machines.copy(golden, object="").start()
+    plain = machines.copy(golden, object="").start(loadvm="boot")
     plain.savevm("unsealed")
     plain.quit()
     plain.config.object = "vm-snapshot-manager"
@@ -231,7 +231,8 @@ def test_unsealed_snapshot_with_vmstate_is_refused(machines, golden):
 def test_snapshot_of_stock_qemu_is_refused(machines, golden):
     """The unpatched binary writes a snapshot of its own into the disk."""
     never_sealed = "'stock' was never sealed.*take a new one"
-    guest = machines.copy(golden, object="", qemu=paths.stock_qemu()).start()
+    guest = machines.copy(golden, object="", qemu=paths.stock_qemu())
+    guest.start(loadvm="boot")
     guest.savevm("stock")
     guest.quit()
     guest.config.object, guest.config.qemu = "vm-snapshot-manager", ""

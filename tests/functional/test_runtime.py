@@ -14,7 +14,8 @@ import time
 import pytest
 
 from vsmtest import wait
-from vsmtest.guest import KERNEL_LINE, Config, Guest
+from vsmtest.guest import KERNEL_LINE, Config
+from vsmtest.machines import Machines
 from vsmtest.vsm import Refused
 from vsmtest.vsmctl import (MATCH, MISMATCH, UNAVAILABLE, UNTRUSTED, vsmctl)
 
@@ -26,20 +27,8 @@ CPU4 = ("-cpu", "max,la57=off")
 CPU5 = ("-cpu", "max")
 
 
-def boot(flavour="attack", cpu=CPU4, **options):
-    """A running guest with the sealed snapshot "clean"."""
-    options.setdefault("vcpus", 2)
-    options.setdefault("memory_mib", 256)
-    # many looks in a row, each of them long on a busy machine
-    options.setdefault("options", "pause-percent=0")
-    guest = Guest(Config(flavour=flavour, extra=cpu, **options))
-    try:
-        guest.start()
-        guest.snapshot_save("clean")
-    except BaseException:
-        guest.cleanup()
-        raise
-    return guest
+# Many looks in a row, each of them long on a busy machine
+ANY_SHARE = "pause-percent=0"
 
 
 # Their point is what is found, which does not depend on who attests.
@@ -47,11 +36,11 @@ found_alike = pytest.mark.in_process("judged alike in both modes")
 
 
 @pytest.fixture(scope="module")
-def shared():
+def shared(shelf):
     """One machine for all attacks: each is undone."""
-    guest = boot()
-    yield guest
-    guest.cleanup()
+    made = Machines(shelf)
+    yield made.clean(options=ANY_SHARE)
+    made.end()
 
 
 @pytest.fixture
@@ -407,7 +396,7 @@ def test_guest_that_still_boots_has_no_scope(machines):
 # Promise 8, and vsmctl
 
 def test_verify_refuses_one_scope_for_another(machines, tmp_path):
-    guest = machines.add(boot())
+    guest = machines.clean()
     ask = ["request", "--vm", guest.config.uuid, "--snapshot", "tag:clean"]
     for scope in ("full", "runtime"):
         (tmp_path / scope).write_text(
@@ -456,11 +445,11 @@ def test_pause_and_hashed_bytes_are_reported(armed):
 # Promise 2
 
 KPTI_LINE = KERNEL_LINE.replace("mitigations=off", "pti=on")
-MODES = {
-    "4-level": (CPU4, KERNEL_LINE),
-    "5-level": (CPU5, KERNEL_LINE),
-    "kpti": (CPU4, KPTI_LINE),
-    "user-mode": (CPU4, KPTI_LINE),     # both vCPUs, at each stop
+MODES = {   # the machine
+    "4-level": ("4-level", CPU4, KERNEL_LINE),
+    "5-level": ("5-level", CPU5, KERNEL_LINE),
+    "kpti": ("kpti", CPU4, KPTI_LINE),
+    "user-mode": ("kpti", CPU4, KPTI_LINE),     # both vCPUs, at each stop
 }
 CAMPAIGN = [(flavour, mode)
             for flavour in (("attack", "attack-6.12") if LONG else ("attack",))
@@ -492,9 +481,12 @@ def attest_in_user_mode(guest):
 def test_busy_guest_matches_each_time(machines, record_property, flavour,
                                       mode):
     """Processes, disk, network, samples of perf, a vCPU off and on again."""
-    cpu, line = MODES[mode]
-    guest = machines.add(boot(flavour, cpu, kernel_line=line,
-                              devices=("virtio-rng", "slirp")))
+    name, cpu, line = MODES[mode]
+    guest = machines.sealed(
+        f"{flavour}-{name}",
+        Config(flavour=flavour, extra=cpu, kernel_line=line, vcpus=2,
+               memory_mib=256, devices=("virtio-rng", "slirp")),
+        options=ANY_SHARE)
     for load in ("run", "net", "perf", "spin"):
         guest.serial.ask(load, timeout=60)
     times = 100 if LONG else 8

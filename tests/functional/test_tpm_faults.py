@@ -217,11 +217,11 @@ def test_unmeasured_boot_is_refused_unless_allowed(machines):
     guest.tpm.boot = {}
     guest.tpm.start(measure=False)
     with pytest.raises((Exited, QmpError), match="(?i)zero|measure"):
-        guest.start()
+        guest.start(boot=False)
         guest.savevm("one")
     guest.kill()
     guest.config.options = "allow-unmeasured-boot=on"
-    guest.start()
+    guest.start(boot=False)
     guest.savevm("one")
     guest.stop()
     guest.loadvm("one")
@@ -232,7 +232,7 @@ def test_unmeasured_boot_is_refused_unless_allowed(machines):
 
 
 def test_a_fresh_tpm_is_set_up_at_first_use(machines):
-    guest = machines.new().start()
+    guest = machines.new().start(boot=False)
     assert guest.vsm_snapshots() == []
     status = guest.vsm_status()
     assert status["boot-approved"] and status["boot-measured"]
@@ -240,6 +240,6 @@ def test_a_fresh_tpm_is_set_up_at_first_use(machines):
     # The daemon's says so, before as many bytes.
     assert guest.secret.stat().st_size == (45 if guest.daemon else 32)
     before = (status["ak"], status["rk"])
-    guest.restart()
+    guest.restart(boot=False)
     status = guest.vsm_status()
     assert (status["ak"], status["rk"]) == before

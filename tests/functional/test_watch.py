@@ -8,7 +8,7 @@ import pytest
 
 from vsmtest import wait
 from vsmtest.vsmctl import MATCH, MISMATCH, UNTRUSTED, vsmctl
-from vsmtest.watch import (CPU4, PATIENCE, SECONDS, admitted, attested,
+from vsmtest.watch import (PATIENCE, SECONDS, admitted, attested,
                            claims_of, differs, result, watched)
 
 pytestmark = pytest.mark.full_with_daemon(
@@ -162,22 +162,18 @@ def test_match_of_another_snapshot_by_that_name_is_told(machines):
 
 
 def test_watch_of_a_snapshot_that_comes_later(machines):
-    guest = machines.new(
-        flavour="attack", extra=CPU4, memory_mib=192,
-        options=f"watch={SECONDS},watch-snapshot=tag:clean")
-    guest.start()
+    guest = machines.clean(
+        options=f"watch={SECONDS},watch-snapshot=tag:later")
     # its event may come before anybody listens
     refusal = wait.until("no such snapshot", lambda: guest.vsm_status().get(
         "last-refusal"), PATIENCE)
     assert (refusal["operation"], refusal["code"]) == ("watch", "not-found")
-    guest.snapshot_save("clean")
+    guest.snapshot_save("later")
     result(guest, "match")
 
 
 def test_watch_is_set_and_ended_over_qmp_and_vsmctl(machines):
-    guest = machines.new(flavour="attack", extra=CPU4, memory_mib=192)
-    guest.start()
-    guest.snapshot_save("clean")
+    guest = machines.clean()
     assert "watch" not in guest.vsm_status()
     done = guest.ctl("watch", "tag:clean", "--every", SECONDS, "--detach")
     assert done.returncode == MATCH, done.stderr

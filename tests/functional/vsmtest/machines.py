@@ -30,7 +30,13 @@ class Machines:
         """
         config = Config(flavour="attack", extra=("-cpu", "max,la57=off"),
                         vcpus=2, memory_mib=192)
-        machine = self._shelf("clean", config,
+        return self.sealed("clean", config, **changes)
+
+    def sealed(self, name, config, **changes):
+        """A machine of that configuration, running on from the snapshot "clean";
+        name is of those that are copied from one.
+        """
+        machine = self._shelf(name, config,
                               lambda guest: guest.snapshot_save("clean"))
         return self.copy(machine, **changes).start(loadvm="clean")
 
