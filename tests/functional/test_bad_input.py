@@ -209,6 +209,7 @@ def test_snapshot_made_by_qemu_img_is_refused(off):
 
 def test_unsealed_snapshot_with_vmstate_is_refused(machines, golden):
     plain = machines.copy(golden, object="").start(loadvm="boot")
+    plain.serial.ask("mem foreign")
     plain.savevm("unsealed")
     plain.quit()
     plain.config.object = "vm-snapshot-manager"
@@ -225,6 +226,7 @@ def test_unsealed_snapshot_with_vmstate_is_refused(machines, golden):
     plain.config.options = "require-sealed=off"
     plain.start(loadvm="unsealed")
     assert plain.status() == "running"
+    assert plain.serial.ask("memget") == "foreign"
     assert plain.vsm_status()["require-sealed"] is False
 
 
@@ -233,6 +235,7 @@ def test_snapshot_of_stock_qemu_is_refused(machines, golden):
     never_sealed = "'stock' was never sealed.*take a new one"
     guest = machines.copy(golden, object="", qemu=paths.stock_qemu())
     guest.start(loadvm="boot")
+    guest.serial.ask("mem foreign")
     guest.savevm("stock")
     guest.quit()
     guest.config.object, guest.config.qemu = "vm-snapshot-manager", ""

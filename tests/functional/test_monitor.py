@@ -17,8 +17,7 @@ from vsmtest.vsm import Refused
 pytestmark = pytest.mark.full_with_daemon(
     "QEMU's monitors and guards are the same")
 
-# One thread hashes: half of the RAM takes as long
-RAM_MIB = 448
+RAM_MIB = 768
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +26,7 @@ def big_machine(attester):
     del attester    # one in each mode
     guest = Guest(Config(memory_mib=RAM_MIB, machine_options=(
         "memory-backend=ram0"), devices=("virtio-net",),
-                         options="pause-percent=0,hash-threads=1"))
+                         options="pause-percent=0"))
     fill = guest.home / "ram"
     with open(fill, "wb") as file:
         for number in range(RAM_MIB):

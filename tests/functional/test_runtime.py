@@ -39,8 +39,10 @@ found_alike = pytest.mark.in_process("judged alike in both modes")
 def shared(shelf):
     """One machine for all attacks: each is undone."""
     made = Machines(shelf)
-    yield made.clean(options=ANY_SHARE)
-    made.end()
+    try:
+        yield made.clean(options=ANY_SHARE)
+    finally:
+        made.end()
 
 
 @pytest.fixture
@@ -445,7 +447,7 @@ def test_pause_and_hashed_bytes_are_reported(armed):
 # Promise 2
 
 KPTI_LINE = KERNEL_LINE.replace("mitigations=off", "pti=on")
-MODES = {   # the machine
+MODES = {   # on which machine, its vCPUs, its kernel's line
     "4-level": ("4-level", CPU4, KERNEL_LINE),
     "5-level": ("5-level", CPU5, KERNEL_LINE),
     "kpti": ("kpti", CPU4, KPTI_LINE),

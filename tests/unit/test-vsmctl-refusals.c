@@ -55,14 +55,9 @@ static void test_older_refusal_is_not_this_ones(void)
     g_assert_cmpint(none.code, ==, 3);
 }
 
-#define ONE_DISK                                                               \
-    {                                                                          \
-        "query-block",                                                         \
-            "{\"return\": [{\"device\": \"b\", \"inserted\": {\"ro\": false, " \
-            "\"node-name\": \"disk0\", \"image\": {\"format\": "               \
-            "\"qcow2\"}}}]}",                                                  \
-            NULL, 0                                                            \
-    }
+static const char one_disk[] =
+    "{\"return\": [{\"device\": \"b\", \"inserted\": {\"ro\": false, "
+    "\"node-name\": \"disk0\", \"image\": {\"format\": \"qcow2\"}}}]}";
 
 static Run save(const char *job_error, const char *info)
 {
@@ -71,7 +66,7 @@ static Run save(const char *job_error, const char *info)
                         "\"concluded\", \"error\": \"%s\"}]}",
                         job_error);
     const StubAnswer answers[] = {
-        ONE_DISK,
+        {"query-block", one_disk, NULL, 0},
         {"snapshot-save", STUB_DONE, NULL, 0},
         {"query-jobs", jobs, NULL, 0},
         {"job-dismiss", STUB_DONE, NULL, 0},
@@ -101,7 +96,7 @@ static void test_older_refusal_of_a_save_is_not_the_jobs(void)
 static void test_what_qemu_says_of_a_failed_save_is_not_lost(void)
 {
     static const StubAnswer answers[] = {
-        ONE_DISK,
+        {"query-block", one_disk, NULL, 0},
         {"snapshot-save", STUB_DONE, NULL, 0},
         {"query-jobs", STUB_JOB_FAILED,
          "{\"event\": \"VSM_REFUSED\", \"data\": {\"operation\": \"save\", "
@@ -142,7 +137,7 @@ static void test_terminal_sees_that_a_replacement_goes_on(void)
 static void test_terminal_sees_how_far_a_save_is(void)
 {
     static const StubAnswer answers[] = {
-        ONE_DISK,
+        {"query-block", one_disk, NULL, 0},
         {"snapshot-save", STUB_DONE, NULL, 0},
         {"query-jobs", STUB_JOB_FAILED,
          "{\"event\": \"VSM_PROGRESS\", \"data\": {\"operation\": \"save\", "

@@ -27,7 +27,8 @@ LOCK = "/run/lock/vsm-test-libvirt"
 # minute a domain.
 QEMU_CONF = 'user = "root"\ngroup = "root"\n'
 WITH_CONF = ["unshare", "--mount", "--propagation", "slave", "sh", "-c",
-             'mount --bind "$0" /etc/libvirt/qemu.conf && exec "$@"']
+             '[ ! -e /etc/libvirt/qemu.conf ] ||'
+             ' mount --bind "$0" /etc/libvirt/qemu.conf; exec "$@"']
 
 DOMAIN = """\
 <domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
@@ -111,6 +112,8 @@ class Libvirt:
         return self
 
     def _answers(self):
+        assert self._started[-1].poll() is None, \
+            (self.home / "log").read_text()
         return self._listens() and paths.run(
             ["virsh", "-c", URI, "list"], check=False).returncode == 0
 

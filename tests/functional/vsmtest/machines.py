@@ -33,8 +33,9 @@ class Machines:
         return self.sealed("clean", config, **changes)
 
     def sealed(self, name, config, **changes):
-        """A machine of that configuration, running on from the snapshot "clean";
-        name is of those that are copied from one.
+        """A machine of that configuration, running on from the snapshot "clean".
+
+        name: the shelf's for the machine that it is copied from
         """
         machine = self._shelf(name, config,
                               lambda guest: guest.snapshot_save("clean"))

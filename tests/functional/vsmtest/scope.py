@@ -77,8 +77,8 @@ class Scope:
     def emulator(self, folder, program):
         """A program in that folder that enters the scope.
 
-        libvirt also runs it as another user, to ask what it can do; that
-        one stays outside.
+        libvirt also runs it for a moment to ask what it can do; as another
+        user than root that one stays outside.
         """
         made = pathlib.Path(folder) / "qemu-in-scope"
         enter = "".join(

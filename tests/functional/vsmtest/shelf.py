@@ -18,12 +18,16 @@ class Shelf:
         self.folder = pathlib.Path(folder)
 
     def get(self, name, config, fill):
-        """The machine of that name, off; fill(guest) once made it that."""
+        """The machine of that name, off; fill(guest) once made it that.
+
+        A name stands for one configuration.
+        """
         home = self.folder / name
+        made = home / "made"
         guest = Guest(config, home)
         with open(self.folder / f"{name}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not (home / "made").exists():
+            if not made.exists():
                 shutil.rmtree(home, ignore_errors=True)
                 try:
                     guest.start()
@@ -35,5 +39,6 @@ class Shelf:
                               file=sys.stderr)
                     guest.cleanup()
                     raise
-                (home / "made").touch()
+                made.write_text(repr(config))
+        assert made.read_text() == repr(config), f"'{name}' is another machine"
         return guest
