@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
+import fcntl
 import os
 import pathlib
 import re
@@ -57,9 +58,10 @@ def test_activated_sockets_are_taken_and_readiness_is_told(home):
     argument = argv(folder, tpm)
 
     def become():
-        kept = [os.dup(each.fileno()) for each in sockets]
-        high = [os.dup2(fd, 20 + i) for i, fd in enumerate(kept)]
-        for i, fd in enumerate(high):
+        # out of the way: they may be 3 and 4 themselves, the other way round
+        away = [fcntl.fcntl(each.fileno(), fcntl.F_DUPFD, 5)
+                for each in sockets]
+        for i, fd in enumerate(away):
             os.dup2(fd, 3 + i, inheritable=True)
         os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="2",
                           LISTEN_FDNAMES="attester:admin",
