@@ -22,9 +22,9 @@ URI = "qemu:///system"
 SOCKET = "/run/libvirt/libvirt-sock"
 LOCK = "/run/lock/vsm-test-libvirt"
 
-# QEMU is root's, as the label of each domain has it.  A /dev/kvm that is root's
-# alone would have libvirt's own user ask QEMU what it can do again and again, a
-# minute a domain.
+# QEMU is root's, as the label of each domain has it.  Where only root may open
+# /dev/kvm, libvirt would find no KVM for its own user, distrust each answer that
+# QEMU gave of it, and ask again and again, a minute a domain.
 QEMU_CONF = 'user = "root"\ngroup = "root"\n'
 WITH_CONF = ["unshare", "--mount", "--propagation", "slave", "sh", "-c",
              '[ ! -e /etc/libvirt/qemu.conf ] ||'
